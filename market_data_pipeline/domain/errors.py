@@ -1,0 +1,153 @@
+"""Every error that a user can meet, in one tree.
+
+    MarketDataError                      exit 1
+    ├── UsageError                       exit 2   what was typed or configured cannot be meant
+    │   ├── InvalidBarType
+    │   ├── InvalidInstrumentId
+    │   ├── InvalidDate
+    │   ├── UnknownVenue
+    │   ├── InvalidPartition
+    │   └── ConfigurationError                    watchlist, instruments or backtest YAML, with file and line
+    ├── QuestionUnanswered               exit 3   a decision is needed and nobody is there to ask
+    ├── SourceError
+    │   ├── SourceUnavailable                     retrying helps once it is up
+    │   ├── SourceRefused                         the answer is final
+    │   ├── SessionNotInSource                    the source has nothing for sessions that were asked for
+    │   └── BadRows                               rows of a file break a rule; nothing was written
+    ├── CatalogError
+    │   ├── SeriesLocked                          another process writes this series; retrying helps
+    │   ├── DiskFull
+    │   ├── StorageFailed
+    │   ├── CorruptFile
+    │   ├── PrecisionMismatch
+    │   ├── BrokenBars                            bars of one session that no rule lets in; others go on
+    │   ├── ConflictingBars                       two values for one bar and no rule which to take
+    │   ├── NotStored                             nothing is stored of a series that was named
+    │   └── InstrumentNotFound
+    └── BacktestError
+        ├── DataMissing                           sessions of the range are not stored
+        └── BacktestFailed
+
+Each message says what happened, with the values, and the command that mends it.
+"""
+
+from __future__ import annotations
+
+
+class MarketDataError(Exception):
+    """Root of all errors that are meant for a person."""
+
+    retryable = False
+    exit_code = 1
+
+
+class UsageError(MarketDataError):
+    """What was typed or configured cannot be meant."""
+
+    exit_code = 2
+
+
+class InvalidBarType(UsageError):
+    """A bar spec or bar type does not follow Nautilus' grammar."""
+
+
+class InvalidInstrumentId(UsageError):
+    """An instrument id is not SYMBOL.VENUE."""
+
+
+class InvalidDate(UsageError):
+    """A date is not YYYY-MM-DD, or a range runs backwards."""
+
+
+class UnknownVenue(UsageError):
+    """No calendar is known for a venue."""
+
+
+class InvalidPartition(UsageError):
+    """A Dagster partition key or range is missing, or names no session or instrument."""
+
+
+class ConfigurationError(UsageError):
+    """A YAML file is wrong; the message names file, line and key."""
+
+
+class QuestionUnanswered(MarketDataError):
+    """A decision is needed, and nobody is at the terminal to take it."""
+
+    exit_code = 3
+
+
+class SourceError(MarketDataError):
+    """A source of bars could not answer."""
+
+
+class SourceUnavailable(SourceError):
+    """Nothing answers. Retrying helps once it is up."""
+
+    retryable = True
+
+
+class SourceRefused(SourceError):
+    """The source answered that it will not serve this. Retrying does not help."""
+
+
+class SessionNotInSource(SourceError):
+    """The source has nothing for sessions that were asked for."""
+
+
+class BadRows(SourceError):
+    """Rows of a file break a rule; nothing was written."""
+
+
+class CatalogError(MarketDataError):
+    """The Parquet catalog could not do what was asked."""
+
+
+class SeriesLocked(CatalogError):
+    """Another process writes this series. Retrying helps when it is done."""
+
+    retryable = True
+
+
+class DiskFull(CatalogError):
+    """There is not enough room for what would be written."""
+
+
+class StorageFailed(CatalogError):
+    """The file system refused a read or a write."""
+
+
+class CorruptFile(CatalogError):
+    """A file of the catalog is not what it should be."""
+
+
+class PrecisionMismatch(CatalogError):
+    """Values need more decimals than the instrument has, or than the stored series has."""
+
+
+class BrokenBars(CatalogError):
+    """Bars of one session lie outside its window or break a rule that every stored bar obeys; it was not stored."""
+
+
+class ConflictingBars(CatalogError):
+    """Two different values for one bar, and no rule which to take."""
+
+
+class NotStored(CatalogError):
+    """Nothing is stored of a series that was named."""
+
+
+class InstrumentNotFound(CatalogError):
+    """No definition is stored or configured for an instrument id."""
+
+
+class BacktestError(MarketDataError):
+    """A backtest could not be run."""
+
+
+class DataMissing(BacktestError):
+    """Sessions of the range are not stored."""
+
+
+class BacktestFailed(BacktestError):
+    """The engine stopped, or gave no result."""

@@ -1,0 +1,74 @@
+"""What ingest asks of a source of bars. CSV files answer it today; Interactive Brokers answers the same questions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.coverage import Provenance, SessionAnswer
+from market_data_pipeline.domain.sessions import Partitions
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Decimals of an instrument: of its prices and of its sizes."""
+
+    price: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a source is asked for: sessions of one series, oldest first, at the instrument's precision."""
+
+    series: Series
+    partitions: Partitions
+    precision: Precision
+    sessions: Sequence[dt.date]
+
+
+@dataclass(frozen=True)
+class RequestPlan:
+    """What answering would take, told before it starts.
+
+    Attributes:
+        requests: Requests to a broker, or files to read.
+        seconds: Estimated time, 0 where it is not worth telling.
+        sessions: Sessions the plan covers.
+    """
+
+    requests: int
+    seconds: float
+    sessions: int
+
+
+@dataclass(frozen=True)
+class SessionFailure:
+    """Why one session could not be had. Others go on."""
+
+    session: dt.date
+    reason: str
+
+
+class BarSource(Protocol):
+    """A source of bars: asked for sessions, it answers session by session, oldest first."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the ledger keeps about where the bars come from."""
+        ...
+
+    def plan(self, asked: Asked) -> RequestPlan:
+        """Return what `fetch` would take. Never asks the source itself."""
+        ...
+
+    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure]:
+        """Yield one answer or failure for each session asked for, oldest first, as soon as it is whole.
+
+        Raises:
+            SourceError: If the source cannot go on at all; what was yielded before stands.
+        """
+        ...

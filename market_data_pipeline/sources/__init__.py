@@ -1,0 +1,1 @@
+"""Sources of bars. Each package answers `domain.source.BarSource`; none imports another."""

@@ -1,0 +1,74 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from market_data_pipeline_tests.browser import Browser
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Cores are shared: a slow moment is no failure, and the same examples run everywhere.
+settings.register_profile("project", deadline=None, derandomize=True, database=None)
+settings.load_profile("project")
+
+_MARKED_BY_FIXTURE = {"market_data": "real_data", "browser": "browser"}
+
+
+def pytest_configure() -> None:
+    """Cut the tests off from the user's own catalog and Dagster instance. The cache of calendars stays: it is the same for everybody."""
+    for name in ("MDP_CATALOG", "MDP_CONFIG", "DAGSTER_HOME", "DAGSTER_PORT"):
+        os.environ.pop(name, None)
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use, so that nobody has to remember."""
+    for item in items:
+        for fixture, marker in _MARKED_BY_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
+@pytest.fixture(scope="session")
+def market_data() -> Path:
+    """Real files of traders, beside the repository and never in it."""
+    folder = REPOSITORY.parent / "shared" / "market-data"
+    if not folder.is_dir():
+        pytest.skip("../shared/market-data is not there: this test reads real market data that is never in the repository")
+    return folder
+
+
+@pytest.fixture
+def dagster_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An instance folder of this test alone, with the project's dagster.yaml, and DAGSTER_HOME set to it."""
+    home = tmp_path / "dagster_home"
+    home.mkdir()
+    shutil.copy(REPOSITORY / "dagster_home" / "dagster.yaml", home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def catalog_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's Parquet catalog goes, and MDP_CATALOG set to it; the folder is not made."""
+    root = tmp_path / "catalog"
+    monkeypatch.setenv("MDP_CATALOG", str(root))
+    return root
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; tests of one module share it."""
+    program = Browser.installed()
+    if program is None:
+        pytest.skip("no Chromium on PATH (apt install chromium): this test looks at a page in a real browser")
+    with Browser(program) as browser:
+        yield browser
