@@ -1,0 +1,149 @@
+"""Reads a whole catalog, finds what is wrong, moves bad files away and says what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from market_data_pipeline.catalog.bar_format import LEGACY_PRICES, described_by, holds_legacy_prices
+from market_data_pipeline.catalog.reconcile import BadFiles, Quarantined, Reconciled, Scope, quarantine
+from market_data_pipeline.catalog.writer import series_lock
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.errors import SeriesLocked
+
+if TYPE_CHECKING:
+    from market_data_pipeline.catalog.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in a catalog.
+
+    Attributes:
+        kind: `bad file`, `orphan bars`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`, `not stored` or `locked`.
+        subject: Series, file or folder.
+        detail: What is wrong, with values.
+        action: What was done, or the command that mends it.
+    """
+
+    kind: str
+    subject: str
+    detail: str
+    action: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What a verification found.
+
+    Attributes:
+        series: Series looked at.
+        files: Bar files read to the last byte.
+        bytes: Their size.
+        problems: What is wrong; empty if all is well.
+    """
+
+    series: int
+    files: int
+    bytes: int
+    problems: tuple[Problem, ...]
+
+
+def verify_catalog(catalog: Catalog, series: Sequence[Series] | None, progress: Callable[[Series, int, int], None] | None) -> VerifyReport:
+    """Verify the given series, or all, one after another."""
+    problems = [*_mend_ledger(catalog)]
+    wanted = list(series) if series is not None else catalog.series()
+    defined = set(catalog.instruments.ids())
+    files = size = 0
+    for number, one in enumerate(wanted):
+        if progress is not None:
+            progress(one, number, len(wanted))
+        paths = [file.path for file in catalog.layout.list_folder(catalog.layout.series_folder(one)).files]
+        if holds_legacy_prices(paths):
+            problems.append(Problem("legacy prices", str(one), LEGACY_PRICES, "left untouched; keep this folder away from Nautilus"))
+            continue
+        try:
+            result = catalog.reconcile(one, Scope.ALL, BadFiles.QUARANTINE)
+        except SeriesLocked as error:
+            problems.append(Problem("locked", str(one), str(error), "run `mdp catalog verify` again when it is done"))
+            continue
+        if result is None:
+            problems.append(Problem("not stored", str(one), "nothing of this series is stored", _import_again(one)))
+            continue
+        files += result.files_checked
+        size += result.bytes_checked
+        problems += _problems_of(catalog, one, result)
+        if one.instrument_id not in defined and len(paths) > len(result.quarantined):
+            detail = f"no definition of {one.instrument_id} is stored, so no backtest can use it"
+            problems.append(Problem("orphan bars", str(one), detail, f"mdp instruments refresh {one.instrument_id}"))
+    if series is None:
+        problems += _unknown_folders(catalog, {one.folder for one in wanted})
+    return VerifyReport(len(wanted), files, size, tuple(problems))
+
+
+def _mend_ledger(catalog: Catalog) -> Iterator[Problem]:
+    ledger = catalog.ledger
+    moved_to = ledger.move_away_if_damaged(catalog.layout.quarantine)
+    if moved_to is not None:
+        action = f"moved to {moved_to.relative_to(catalog.root)}; a new one was made from the files"
+        yield Problem("ledger damaged", "ledger.sqlite", "it is no sound SQLite file", action)
+
+
+def _problems_of(catalog: Catalog, series: Series, result: Reconciled) -> Iterator[Problem]:
+    for item in result.quarantined:
+        again = f"load again: {', '.join(item.sessions[:5])}{' …' if len(item.sessions) > 5 else ''}; " if item.sessions else ""
+        yield _moved(catalog, item, f"; {again}{_import_again(series)}")
+    if result.drifted:
+        detail = f"{result.drifted} sessions stood otherwise in the ledger"
+        yield Problem("ledger drift", str(series), detail, "the ledger was brought into agreement with the files")
+
+
+def _moved(catalog: Catalog, item: Quarantined, next_step: str = "") -> Problem:
+    subject, target = (str(path.relative_to(catalog.root)) for path in (item.file, item.moved_to))
+    return Problem("bad file", subject, item.reason, f"moved to {target}{next_step}")
+
+
+def _import_again(series: Series) -> str:
+    return f"mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec}"
+
+
+def _unknown_folders(catalog: Catalog, known: set[str]) -> Iterator[Problem]:
+    """Report folders that hold no series of ours. Files that nobody can read are moved away; bars of other kinds are left alone."""
+    for folder in catalog.layout.series_folders():
+        if folder.name in known:
+            continue
+        try:
+            with series_lock(catalog.layout, folder.name, wait_s=0):
+                yield from _unknown_files(catalog, folder)
+        except SeriesLocked:
+            continue  # somebody stores the first bars of a new series
+
+
+def _unknown_files(catalog: Catalog, folder: Path) -> Iterator[Problem]:
+    listing = catalog.layout.list_folder(folder)
+    described = {file.path: described_by(file.path) for file in listing.files}
+    if any(one is not None and one[0].folder == folder.name for one in described.values()):
+        return  # stored since the series were listed
+    others = 0
+    for path, reason in [*((file.path, None) for file in listing.files), *listing.foreign]:
+        why = reason or _unreadable(path)
+        if why is None:
+            others += 1
+        else:
+            yield _moved(catalog, quarantine(catalog.layout, path, why))
+    if others:
+        subject = str(folder.relative_to(catalog.root))
+        yield Problem("unknown bars", subject, f"{others} files hold bars that belong to no series of this folder's name", "left untouched")
+
+
+def _unreadable(path: Path) -> str | None:
+    try:
+        pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return None

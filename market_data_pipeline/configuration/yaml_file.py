@@ -1,0 +1,174 @@
+"""Read one YAML file into a pydantic model, and say in which line it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from market_data_pipeline.domain.errors import ConfigurationError
+
+Key = str | int
+_SHOWN = 8
+_DEEPEST = 40
+
+
+class Section(BaseModel):
+    """A part of a configuration file: unknown keys are refused, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where each key stands: its line (from 1), and the text as it was written."""
+
+    lines: dict[tuple[Key, ...], int] = field(default_factory=dict)
+    texts: dict[tuple[Key, ...], str] = field(default_factory=dict)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML; numbers with decimals stay exact (0.10 has two of them)."""
+
+
+def _exact(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal | float:
+    text = str(loader.construct_scalar(node))
+    try:
+        return Decimal(text.replace("_", ""))
+    except InvalidOperation:  # .inf, .nan, 1:30.5
+        return loader.construct_yaml_float(node)
+
+
+def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> object:
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:  # 2024-02-30: the model refuses it, and knows the line
+        return loader.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _exact)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
+
+
+def read_yaml[M: BaseModel](path: Path, model: type[M]) -> M:
+    """Return the model that a YAML file describes.
+
+    Raises:
+        ConfigurationError: If the file cannot be read, is no YAML, or does not fit the model; with file, line and key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}.") from None
+    content, places = _parse(text, str(path))
+    return validated(model, content, lambda loc, missing: _origin(str(path), places, loc, missing=missing), places.texts)
+
+
+def validated[M: BaseModel](
+    model: type[M], content: object, origin: Callable[[tuple[Key, ...], bool], str], texts: Mapping[tuple[Key, ...], str] | None = None
+) -> M:
+    """Return `content` as a model.
+
+    Args:
+        model: What it must be.
+        content: Mappings, lists and scalars.
+        origin: Says where a key stands, for messages: `backtest.yaml, line 3: strategy.path`; and whether the key is one that is missing.
+        texts: Scalars as they were written, where that is known.
+
+    Raises:
+        ConfigurationError: With every mistake, up to a handful.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        mistakes = [
+            f"{origin(mistake['loc'], mistake['type'] == 'missing')}: {_in_words(mistake, texts or {})}"
+            for mistake in error.errors(include_url=False)
+        ]
+    more = [f"… and {len(mistakes) - _SHOWN} more"] if len(mistakes) > _SHOWN else []
+    raise ConfigurationError("\n".join(mistakes[:_SHOWN] + more))
+
+
+def _parse(text: str, name: str) -> tuple[object, _Places]:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise ConfigurationError(f"{name} is empty.")
+        places = _Places()
+        _walk(node, (), places, name)
+        return loader.construct_document(node), places
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{name}, line {line}: not valid YAML: {error.problem or error}.") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{name}: not valid YAML: {error}.") from None
+    finally:
+        loader.dispose()
+
+
+def _walk(node: yaml.Node, path: tuple[Key, ...], places: _Places, name: str) -> None:
+    """Note the line of every key, and refuse a key that stands twice, which YAML readers let pass in silence."""
+    if len(path) > _DEEPEST:
+        raise ConfigurationError(f"{name}, line {node.start_mark.line + 1}: nested deeper than {_DEEPEST} levels.")
+    places.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode):
+        if node.style is None:
+            places.texts[path] = node.value
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            _walk(item, (*path, i), places, name)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            line = key.start_mark.line + 1
+            if here in places.lines:
+                raise ConfigurationError(f"{name}, line {line}: {_dotted(here)} stands twice; the first is in line {places.lines[here]}.")
+            places.lines[here] = line
+            _walk(value, here, places, name)
+
+
+def _known_part(loc: tuple[Key, ...], lines: Mapping[tuple[Key, ...], int]) -> tuple[Key, ...]:
+    """Return `loc` without what pydantic adds to it: the names of union members."""
+    path: tuple[Key, ...] = ()
+    for part in loc:
+        if (*path, part) in lines:
+            path = (*path, part)
+    return path
+
+
+def _origin(name: str, places: _Places, loc: tuple[Key, ...], *, missing: bool) -> str:
+    path = _known_part(loc, places.lines)
+    shown = (*path, loc[-1]) if missing else path
+    return f"{name}, line {places.lines.get(path, 1)}: {_dotted(shown) or 'the file'}"
+
+
+def _dotted(path: Sequence[Key]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _in_words(mistake: ErrorDetails, texts: Mapping[tuple[Key, ...], str]) -> str:
+    kind, given = mistake["type"], mistake.get("input")
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is no key known here"
+    if kind == "string_type" and not isinstance(given, (str, dict, list, type(None))):
+        written = texts.get(_known_part(mistake["loc"], dict.fromkeys(texts, 0) | _prefixes(texts)), str(given))
+        meant = "false" if given is False else "true" if given is True else f"{type(given).__name__} {given}"
+        return f'must be text, and YAML reads a bare {written} as {meant}. Write it in quotes: "{written}"'
+    if kind == "value_error":
+        return str(mistake["ctx"]["error"]) if "ctx" in mistake else mistake["msg"]
+    message = mistake["msg"][0].lower() + mistake["msg"][1:]
+    return message if isinstance(given, (dict, list)) or given is None else f"{message}, not {given!s:.80}"
+
+
+def _prefixes(texts: Mapping[tuple[Key, ...], str]) -> dict[tuple[Key, ...], int]:
+    return {path[:i]: 0 for path in texts for i in range(1, len(path))}
