@@ -1,0 +1,1 @@
+"""Strategies that come with the package, to try the pipeline with."""
