@@ -1,0 +1,106 @@
+"""`mdp backtest`: run a backtest on stored bars, and look at what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from market_data_pipeline.cli.options import CatalogOption, ConfigOption, EndOption, JsonOption, Place, StartOption
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Backtests on stored bars.")
+
+_RESULTS = "Where results are kept.  [default: backtests, beside the catalog]"
+ResultsOption = Annotated[Path | None, typer.Option("--results", metavar="FOLDER", help=_RESULTS)]
+
+
+@app.command(short_help="Run a backtest.")
+def run(
+    context: typer.Context,
+    spec: Annotated[Path | None, typer.Argument(metavar="SPEC.yaml", help="What to run; or say it with options.")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", metavar="MODULE:CLASS", help="The strategy's import path.")] = None,
+    # The watchlist, which is `--config` elsewhere, plays no part in a backtest.
+    strategy_config: Annotated[str | None, typer.Option("--strategy-config", "--config", metavar="JSON", help="The strategy's own settings.")] = None,
+    bar_type: Annotated[list[str] | None, typer.Option("--bar-type", metavar="BT", help="AAPL.NASDAQ-1-MINUTE-LAST; again for several.")] = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    balance: Annotated[list[str] | None, typer.Option("--balance", metavar="MONEY", help='Starting balance, for example "100000 USD".')] = None,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Run although sessions are missing; the passport says which.")] = False,
+    name: Annotated[str | None, typer.Option("--name", metavar="N", help="Part of the result's id.  [default: the strategy's class]")] = None,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    catalog: CatalogOption = None,
+) -> None:
+    """Run a backtest; refuses a range with missing sessions unless --allow-gaps.
+
+    With a SPEC.yaml, the options --start, --end, --balance, --allow-gaps and --name win over what it says.
+
+    \b
+    Examples:
+      mdp backtest run backtests/sma.yaml
+      mdp backtest run --bar-type AAPL.NASDAQ-1-MINUTE-LAST --start 2024-01-02 --end 2024-03-28 --balance "100000 USD"
+      mdp backtest run --strategy my.module:MyStrategy --config '{"period": 20}' --bar-type EUR/USD.IDEALPRO-15-MINUTE-MID \\
+          --start 2024-01-02 --end 2024-03-28 --balance "100000 USD"
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.backtest.run import run_backtest
+    from market_data_pipeline.cli.backtest_options import Typed, results_folder, spec_of
+    from market_data_pipeline.cli.output import say, show_json
+    from market_data_pipeline.cli.progress import steps
+    from market_data_pipeline.cli.rendering import backtests as look
+
+    place = Place.of(context, catalog, None)
+    wanted = spec_of(spec, Typed(strategy, strategy_config, bar_type or [], start, end, balance or [], allow_gaps, name))
+    with place.opened() as stored, steps() as progress:
+        outcome = run_backtest(stored, wanted, results_folder(place, results), progress)
+    if as_json:
+        show_json(look.to_json(outcome.result))
+    else:
+        say(look.lines(outcome.result))
+
+
+@app.command("list", short_help="List the backtests that were run.")
+def list_(
+    context: typer.Context,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """List the backtests that were run, oldest first."""
+    from market_data_pipeline.backtest.results import list_results
+    from market_data_pipeline.cli.backtest_options import results_folder
+    from market_data_pipeline.cli.output import say, show_json, show_table
+    from market_data_pipeline.cli.rendering import backtests as look
+
+    place = Place.of(context, catalog, config)
+    folder = results_folder(place, results)
+    found = list_results(folder)
+    if as_json:
+        show_json({"results": str(folder), "backtests": [look.summary_to_json(one) for one in found]})
+    elif found:
+        show_table(look.HEADERS, map(look.row, found), look.NUMBERS)
+    else:
+        say(f"No backtest is kept in {folder} yet. Run one: {place.command('backtest', 'run', 'SPEC.yaml')}")
+
+
+@app.command(short_help="Show what came out of a backtest.")
+def show(
+    context: typer.Context,
+    backtest_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, the beginning of it, or a name for the newest of that name.")],
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show a backtest: statistics, on what it stands, and where its files are."""
+    from market_data_pipeline.backtest.results import find_result
+    from market_data_pipeline.cli.backtest_options import results_folder
+    from market_data_pipeline.cli.output import say, show_json
+    from market_data_pipeline.cli.rendering import backtests as look
+
+    found = find_result(results_folder(Place.of(context, catalog, config), results), backtest_id)
+    if as_json:
+        show_json(look.to_json(found))
+    else:
+        say(look.lines(found))

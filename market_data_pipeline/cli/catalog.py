@@ -1,0 +1,56 @@
+"""`mdp catalog`: care of the Parquet catalog."""
+
+from __future__ import annotations
+
+import typer
+
+from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the Parquet catalog.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `verify` a command of its own name while it is the only one."""
+
+
+@app.command(short_help="Read every bar file and move bad ones away.")
+def verify(
+    context: typer.Context,
+    ids: IdsArgument = None,
+    bar: BarOption = None,
+    as_json: JsonOption = False,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Read every bar file to the last byte; move bad ones to quarantine and bring the ledger into agreement.
+
+    Exit code 1 if bad files were found or a series could not be verified, else 0.
+
+    \b
+    Examples:
+      mdp catalog verify
+      mdp catalog verify AAPL.NASDAQ --json
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.cli.next_step import how_to_start
+    from market_data_pipeline.cli.output import say, show_json, show_table
+    from market_data_pipeline.cli.progress import verifying
+    from market_data_pipeline.cli.rendering import verification as look
+    from market_data_pipeline.cli.series_check import Wanted, find_series
+
+    wanted = Wanted.parse(ids, bar, None, None)
+    place = Place.of(context, catalog, config)
+    with place.opened() as stored, verifying() as progress:
+        # Series without one readable file are in nobody's list of series: only a verification of all finds them.
+        series = [one.series for one in find_series(stored, wanted)] if ids or bar else None
+        report = stored.verify(series, progress)
+    if as_json:
+        show_json({"catalog": str(place.root), **look.to_json(report)})
+    elif not report.series and not report.problems:
+        say(how_to_start(place))
+    else:
+        if report.problems:
+            show_table(look.HEADERS, map(look.row, report.problems))
+        say(look.verdict(report))
+    if look.failed(report):
+        raise typer.Exit(1)

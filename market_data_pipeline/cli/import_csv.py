@@ -1,0 +1,60 @@
+"""`mdp import-csv`: bars of CSV files into the catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from market_data_pipeline.cli.options import CatalogOption, ConfigOption, InstrumentsOption, JsonOption, Place
+
+# A test holds these against the enums of the use case, which are too heavy to import for `--help`.
+Conflicts = Literal["ask", "skip", "overwrite", "merge", "fail"]
+Preference = Literal["stored", "file"]
+
+
+def import_csv(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="CSV files of one series, also .gz; several are read as one.")],
+    instrument: Annotated[str, typer.Option("--instrument", metavar="ID", help="SYMBOL.VENUE, for example AAPL.NASDAQ or EUR/USD.IDEALPRO.")],
+    bar: Annotated[str, typer.Option("--bar", metavar="SPEC", help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")],
+    layout: Annotated[str, typer.Option("--layout", metavar="NAME", help="auto: by the header; a known layout; or a YAML file.")] = "auto",
+    timezone: Annotated[str | None, typer.Option("--timezone", metavar="TZ", help="Zone of times without an offset: America/New_York.")] = None,
+    stamp: Annotated[Literal["open", "close"] | None, typer.Option("--stamp", help="Which end of a bar its time names.")] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Or comma, semicolon, tab, pipe; found if not given.")] = None,
+    on_conflict: Annotated[Conflicts, typer.Option("--on-conflict", help="For sessions that are stored with other bars.")] = "ask",
+    prefer: Annotated[Preference | None, typer.Option("--prefer", help="Whose value a merge takes where both have one bar.")] = None,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Store the good rows; the bad go to a rejects file.")] = False,
+    accept_holes: Annotated[bool, typer.Option("--accept-holes", help="Take long stretches without bars for thin trading.")] = False,
+    instruments: InstrumentsOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
+    as_json: JsonOption = False,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Store the bars of CSV files, session by session, each whole or not at all.
+
+    Files are read and checked whole before anything is written. Importing a file again changes nothing.
+
+    \b
+    Examples:
+      mdp import-csv AAPL.csv --instrument AAPL.NASDAQ --bar 1-MINUTE-LAST --timezone America/New_York --stamp open
+      mdp import-csv EURUSD.csv --instrument EUR/USD.IDEALPRO --bar 15-MINUTE-MID --layout ibkr-closes
+      mdp import-csv 2023.csv 2024.csv --instrument AAPL.NASDAQ --bar 1-DAY-LAST --on-conflict merge --prefer file
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.cli.importing import Files, Rules, carry_out
+    from market_data_pipeline.cli.output import say, show_json
+    from market_data_pipeline.cli.rendering import imports as look
+    from market_data_pipeline.domain.bar_types import Series
+    from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
+
+    place = Place.of(context, catalog, config)
+    series = Series.of(instrument, bar)
+    read = Files(tuple(files), layout, timezone, stamp, delimiter, skip_bad_rows, accept_holes)
+    rules = Rules(OnConflict(on_conflict), Prefer(prefer) if prefer else None, Run.DRY if dry_run else Run.STORE)
+    done = carry_out(place, series, read, rules, instruments)
+    if as_json:
+        show_json({"catalog": str(place.root), **look.to_json(done)})
+    else:
+        say(look.lines(done, place.command))

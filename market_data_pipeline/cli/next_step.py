@@ -1,0 +1,45 @@
+"""The command that fills a gap, or starts a catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from market_data_pipeline.cli.options import Place
+from market_data_pipeline.cli.output import note
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.errors import ConfigurationError
+
+
+def command_that_fills(place: Place, series: Series) -> str:
+    """Return the command that brings bars of a series; with a watchlist that knows the series' files, one that can be run as it stands."""
+    files: list[str] = ["FILE"]
+    options: list[str] = []
+    if place.config is not None:
+        try:
+            files, options = _by_watchlist(place.config, series) or (files, options)
+        except ConfigurationError as error:
+            note(f"The watchlist is not used: {error}")  # what is stored can be told without it
+    return place.command("import-csv", *files, "--instrument", series.instrument_id, "--bar", str(series.spec), *options)
+
+
+def how_to_start(place: Place) -> list[str]:
+    """Return what to tell a person whose catalog is empty."""
+    return [
+        f"Nothing is stored in {place.root} yet. Store bars from a CSV file:",
+        f"  {place.command('import-csv', 'FILE', '--instrument', 'AAPL.NASDAQ', '--bar', '1-MINUTE-LAST')}",
+        "or make sample data and try everything: ./dev run",
+    ]
+
+
+def _by_watchlist(config: Path, series: Series) -> tuple[list[str], list[str]] | None:
+    from market_data_pipeline.watchlist import read_watchlist
+
+    watchlist = read_watchlist(config)
+    universes = (one for one in watchlist.universes.values() if series.instrument_id in one.instruments and str(series.spec) in one.bars)
+    universe = next(universes, None)
+    files = universe.source.paths(watchlist.project, series) if universe is not None else []
+    if universe is None or not files:
+        return None
+    source = universe.source
+    named = {"--layout": source.layout if isinstance(source.layout, str) else None, "--timezone": source.time_zone, "--stamp": source.stamp}
+    return [str(file) for file in files], [word for option, value in named.items() if value for word in (option, value)]

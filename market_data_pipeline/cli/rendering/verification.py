@@ -1,0 +1,43 @@
+"""How `mdp catalog verify` looks."""
+
+from __future__ import annotations
+
+from market_data_pipeline.catalog.verify import Problem, VerifyReport
+from market_data_pipeline.cli.output import Json, paint
+from market_data_pipeline.cli.words import count, size
+
+HEADERS = ("PROBLEM", "WHERE", "WHAT", "WHAT WAS DONE, OR IS TO DO")
+
+# The others were mended on the way, or harm no bar.
+_FAILURES = frozenset({"bad file", "locked", "not stored"})
+
+
+def failed(report: VerifyReport) -> bool:
+    """Return whether bars were lost to bad files, or could not be verified."""
+    return any(problem.kind in _FAILURES for problem in report.problems)
+
+
+def row(problem: Problem) -> tuple[str, ...]:
+    """Return a problem as a line of the table."""
+    return problem.kind, problem.subject, problem.detail, problem.action
+
+
+def verdict(report: VerifyReport) -> str:
+    """Return what was read and how it is, in a line."""
+    read = f"{count(report.series, 'series', 'series')}, {count(report.files, 'file')}, {size(report.bytes)} read"
+    if not report.problems:
+        return f"{read}: {paint('all is well', 'green')}"
+    return f"{read}: {paint(count(len(report.problems), 'problem'), 'red' if failed(report) else 'yellow')}"
+
+
+def to_json(report: VerifyReport) -> dict[str, Json]:
+    """Return the report for programs."""
+    return {
+        "series": report.series,
+        "files": report.files,
+        "bytes": report.bytes,
+        "ok": not failed(report),
+        "problems": [
+            {"kind": problem.kind, "subject": problem.subject, "detail": problem.detail, "action": problem.action} for problem in report.problems
+        ],
+    }
