@@ -1,0 +1,1 @@
+"""The Dagster side: assets, checks, jobs, partitions and resources. Each calls one use case."""

@@ -1,0 +1,77 @@
+"""The availability asset of a universe: what is stored of each instrument, and what is not."""
+
+# No `from __future__ import annotations`: Dagster reads the annotations of assets as they are.
+
+from typing import Any
+
+import dagster as dg
+
+from market_data_pipeline.catalog import Availability, Catalog
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.orchestration.bars import bars_key
+from market_data_pipeline.orchestration.beta import beta_parameters
+from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.metadata import availability_table, gap_table, png, utc_text
+from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_instruments
+from market_data_pipeline.orchestration.resources import CatalogResource
+
+
+def availability_asset(partitions: UniversePartitions) -> dg.AssetsDefinition:
+    """Make the availability asset of a universe."""
+    universe = partitions.universe
+
+    with beta_parameters():
+
+        @dg.asset(
+            key=[partitions.name, "availability"],
+            partitions_def=partitions.instruments,
+            deps=[bars_key(partitions.name, spec) for spec in universe.bars],
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            group_name=partitions.name,
+            kinds={"sql"},
+            owners=["team:market-data"],
+            description=(
+                "First and last session, complete, empty, partial and missing sessions, gaps as ranges, bytes and last update of each series, "
+                "read from the ledger without opening a file; with a calendar picture of the coverage. `mdp check` says the same."
+            ),
+        )
+        def availability(context: dg.AssetExecutionContext, catalog: CatalogResource) -> None:
+            with one_clear_message():
+                store = catalog.open()
+                for instrument in asked_instruments(context, partitions):
+                    context.add_asset_metadata(_describe(store, partitions, instrument), partition_key=instrument)
+
+    return availability
+
+
+def _describe(store: Catalog, partitions: UniversePartitions, instrument: str) -> dict[str, Any]:
+    universe = partitions.universe
+    found: dict[str, Availability | None] = {}
+    gaps, pictures = [], {}
+    for spec in universe.bars:
+        series = Series.of(instrument, spec)
+        found[spec] = store.availability(series)
+        last = universe.last_session(spec)
+        if last is None:
+            continue
+        gaps += [(series, gap) for gap in store.gaps(series, universe.start, last)]
+        pictures[f"coverage_{spec}"] = png(_coverage_picture(store, series, partitions), f"coverage of {series}")
+    stored = [item for item in found.values() if item is not None]
+    return {
+        "dagster/row_count": sum(item.rows for item in stored),
+        "series": availability_table(found),
+        "gaps": gap_table(gaps),
+        "sessions_in_gaps": sum(gap.sessions for _, gap in gaps),
+        "first_bar_opens": utc_text(min((item.first_open_ns for item in stored if item.first_open_ns is not None), default=None)),
+        "last_bar_closes": utc_text(max((item.last_close_ns for item in stored if item.last_close_ns is not None), default=None)),
+        "bytes": sum(item.bytes for item in stored),
+        **pictures,
+    }
+
+
+def _coverage_picture(store: Catalog, series: Series, partitions: UniversePartitions) -> bytes:
+    from market_data_pipeline.charts.coverage import coverage_png
+
+    universe = partitions.universe
+    last = universe.last_session(str(series.spec)) or universe.start
+    return coverage_png(series, store.coverage(series, universe.start, last))

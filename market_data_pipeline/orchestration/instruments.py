@@ -1,0 +1,40 @@
+"""The instruments asset of a universe: one definition a partition."""
+
+# No `from __future__ import annotations`: Dagster reads the annotations of assets as they are.
+
+import dagster as dg
+
+from market_data_pipeline.ingest.instruments import store_definition
+from market_data_pipeline.orchestration.beta import beta_parameters
+from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_instruments
+from market_data_pipeline.orchestration.resources import CatalogResource
+from market_data_pipeline.watchlist import Watchlist
+
+
+def instruments_asset(watchlist: Watchlist, partitions: UniversePartitions) -> dg.AssetsDefinition:
+    """Make the instruments asset of a universe."""
+    with beta_parameters():
+
+        @dg.asset(
+            key=[partitions.name, "instruments"],
+            partitions_def=partitions.instruments,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            group_name=partitions.name,
+            kinds={"parquet", "nautilus", "yaml"},
+            owners=["team:market-data"],
+            description=(
+                "Instrument definitions in the catalog, one current definition an id, older versions beside it. They come from the definitions "
+                "file that the watchlist names; currency pairs of ISO codes are known without being told."
+            ),
+        )
+        def instruments(context: dg.AssetExecutionContext, catalog: CatalogResource) -> None:
+            with one_clear_message():
+                store = catalog.open()
+                for instrument in asked_instruments(context, partitions):
+                    change = store_definition(store, instrument, watchlist.definitions)
+                    context.log.info(f"{instrument}: {change.outcome}{': ' + ', '.join(map(str, change.changes)) if change.changes else ''}")
+                    facts = {name: str(value) for name, value in (store.instruments.definition(instrument) or {}).items() if value is not None}
+                    context.add_asset_metadata({"outcome": str(change.outcome), **facts}, partition_key=instrument)
+
+    return instruments

@@ -1,0 +1,216 @@
+"""Partitions of a universe: sessions x instruments; and which of them a run was asked for.
+
+Dagster itself takes the tag `2024-01-06|AAPL.NASDAQ`, a Saturday, for the next Monday, and fails deep inside on a key that it does
+not know. So the tags are read here first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+
+from market_data_pipeline.domain.errors import InvalidDate, InvalidPartition
+from market_data_pipeline.domain.sessions import date_of, day_number, parse_date
+from market_data_pipeline.orchestration.beta import beta_parameters
+from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.watchlist import Universe
+
+if TYPE_CHECKING:
+    from dagster._core.instance import DynamicPartitionsStore
+
+PARTITION_TAG = "dagster/partition"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+_WEEKEND = "0 0 * * 0,6"
+
+
+def session_partitions(universe: Universe, spec: str) -> dg.DailyPartitionsDefinition:
+    """Return one key for each session from the universe's start; closed days are left out."""
+    partitions = universe.partitions(spec)
+    first, last = day_number(universe.start), int(partitions.days[-1])
+    days = np.arange(first, last + 1)
+    closed = days[~np.isin(days, partitions.days)]
+    # 1970-01-01 was a Thursday: day 2 a Saturday, day 3 a Sunday.
+    weekend = np.isin(days % 7, (2, 3))
+    weekends_closed = bool(np.isin(days[weekend], closed).all())
+    if weekends_closed:
+        closed = closed[~np.isin(closed % 7, (2, 3))]
+    exclusions = [dt.datetime.combine(date_of(day), dt.time()) for day in closed]
+    with beta_parameters():
+        return dg.DailyPartitionsDefinition(
+            start_date=str(universe.start),
+            end_date=str(universe.end + dt.timedelta(days=1)) if universe.end else None,
+            exclusions=[*([_WEEKEND] if weekends_closed else []), *exclusions] or None,
+        )
+
+
+class RegisteredPartitions(dg.DynamicPartitionsDefinition):
+    """Dynamic partitions that say which keys of a range are not registered."""
+
+    def get_partition_keys_in_range(self, partition_key_range: dg.PartitionKeyRange) -> Sequence[str]:
+        """Return the keys from start to end, in the order in which they were registered."""
+        with one_clear_message():
+            unknown = sorted({key for key in (partition_key_range.start, partition_key_range.end) if not self.has_partition_key(key)})
+            if unknown:
+                raise InvalidPartition(
+                    f"No partition of {self.name} is called {' or '.join(map(repr, unknown))}. If the watchlist names it, make its partition first: "
+                    "dagster job execute -m market_data_pipeline.definitions -j watchlist_partitions"
+                )
+        return super().get_partition_keys_in_range(partition_key_range)
+
+
+@dataclass(frozen=True)
+class UniversePartitions:
+    """The partitions definitions of one universe.
+
+    Attributes:
+        name: The universe's name.
+        universe: The universe.
+        instruments: Dynamic partitions, so that a new symbol needs no reloading of code.
+    """
+
+    name: str
+    universe: Universe
+    instruments: dg.DynamicPartitionsDefinition
+
+    @classmethod
+    def of(cls, name: str, universe: Universe) -> UniversePartitions:
+        """Make them for a universe."""
+        return cls(name, universe, RegisteredPartitions(name=f"{name}_instruments"))
+
+    def bars(self, spec: str) -> dg.MultiPartitionsDefinition:
+        """Return {date} x {instrument} of a bar spec."""
+        partitions = self
+
+        class SessionsOfInstruments(dg.MultiPartitionsDefinition):
+            """Refuses ranges that cannot be meant."""
+
+            def get_partition_keys_in_range(  # type: ignore[override]  # Dagster's own method is typed like this
+                self, partition_key_range: dg.PartitionKeyRange, dynamic_partitions_store: DynamicPartitionsStore | None = None
+            ) -> Sequence[str]:
+                with one_clear_message():
+                    for key in (partition_key_range.start, partition_key_range.end):
+                        check_session_key(partitions, spec, key)
+                return super().get_partition_keys_in_range(partition_key_range, dynamic_partitions_store)
+
+        return SessionsOfInstruments({"date": session_partitions(self.universe, spec), "instrument": self.instruments})
+
+    def register(self, instance: dg.DagsterInstance) -> list[str]:
+        """Make a partition of each instrument of the watchlist; return those that are new."""
+        return register(instance, self.instruments, self.universe.instruments)
+
+
+def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Sequence[str]) -> list[str]:
+    """Add keys to dynamic partitions; return those that are new."""
+    assert definition.name is not None
+    known = set(instance.get_dynamic_partitions(definition.name))
+    new = [key for key in keys if key not in known]
+    if new:
+        instance.add_dynamic_partitions(definition.name, new)
+    return new
+
+
+def asked_sessions(context: dg.AssetExecutionContext, partitions: UniversePartitions, spec: str) -> dict[str, list[dt.date]]:
+    """Return the sessions that a run was asked for, by instrument.
+
+    Raises:
+        InvalidPartition: If the run has no partition, or one that names no session or no instrument of the universe.
+    """
+    example = f"{universe_example(partitions, spec)}|{partitions.universe.instruments[0]}"
+    for key in _tagged_keys(context, example):
+        check_session_key(partitions, spec, key)
+    partitions.register(context.instance)
+    asked: dict[str, list[dt.date]] = {}
+    for key in context.partition_keys:
+        dimensions = _dimensions(key)
+        asked.setdefault(dimensions["instrument"], []).append(parse_date(dimensions["date"]))
+    return asked
+
+
+def asked_instruments(context: dg.AssetExecutionContext, partitions: UniversePartitions) -> list[str]:
+    """Return the instruments that a run was asked for.
+
+    Raises:
+        InvalidPartition: If the run has no partition, or names an instrument that is not of the universe.
+    """
+    for key in _tagged_keys(context, partitions.universe.instruments[0]):
+        _check_instrument(partitions, key)
+    partitions.register(context.instance)
+    return list(context.partition_keys)
+
+
+def asked_names(
+    context: dg.AssetExecutionContext, definition: dg.DynamicPartitionsDefinition, known: Sequence[str], what: str, where: str
+) -> list[str]:
+    """Return the names that a run was asked for, of partitions whose keys are `known`.
+
+    Raises:
+        InvalidPartition: If the run has none, or one that is not known.
+    """
+    for key in _tagged_keys(context, known[0] if known else "NAME"):
+        if key not in known:
+            raise InvalidPartition(f"{key!r} is no {what} of {where}. There are: {', '.join(known) or 'none'}.")
+    register(context.instance, definition, known)
+    return list(context.partition_keys)
+
+
+def _tagged_keys(context: dg.AssetExecutionContext, example: str) -> list[str]:
+    tags = context.run.tags
+    if PARTITION_TAG in tags:
+        return [tags[PARTITION_TAG]]
+    if RANGE_START_TAG in tags and RANGE_END_TAG in tags:
+        return [tags[RANGE_START_TAG], tags[RANGE_END_TAG]]
+    raise InvalidPartition(
+        f'No partition was named, so it is not clear what to make. Name one: --tags \'{{"{PARTITION_TAG}": "{example}"}}\', or a range: '
+        f'--tags \'{{"{RANGE_START_TAG}": "{example}", "{RANGE_END_TAG}": "{example}"}}\'.'
+    )
+
+
+def check_session_key(partitions: UniversePartitions, spec: str, key: str) -> None:
+    """Refuse a key that is not DATE|INSTRUMENT of the universe.
+
+    Raises:
+        InvalidPartition: With what may stand there.
+    """
+    date, bar, instrument = key.partition("|")
+    if not bar:
+        example = f"{universe_example(partitions, spec)}|{partitions.universe.instruments[0]}"
+        raise InvalidPartition(f"{key!r} is no partition of this job. Write DATE|INSTRUMENT, for example {example}.")
+    _check_session(partitions, spec, date)
+    _check_instrument(partitions, instrument)
+
+
+def _check_session(partitions: UniversePartitions, spec: str, text: str) -> None:
+    universe = partitions.universe
+    try:
+        date = parse_date(text)
+        universe.partitions(spec).window(date)
+    except InvalidDate as error:
+        raise InvalidPartition(str(error)) from None
+    last = universe.last_session(spec)
+    if date < universe.start or last is None or date > last:
+        raise InvalidPartition(f"{date} lies outside the universe {partitions.name}, which holds sessions from {universe.start} to {last}.")
+
+
+def _check_instrument(partitions: UniversePartitions, instrument: str) -> None:
+    names = partitions.universe.instruments
+    if instrument not in names:
+        shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
+        raise InvalidPartition(
+            f"{instrument!r} is no instrument of the universe {partitions.name}: {shown}. Add it to the watchlist, or correct the partition."
+        )
+
+
+def universe_example(partitions: UniversePartitions, spec: str) -> dt.date:
+    """Return a session of the universe for examples in messages: its newest."""
+    return partitions.universe.last_session(spec) or partitions.universe.start
+
+
+def _dimensions(key: str) -> Mapping[str, str]:
+    assert isinstance(key, dg.MultiPartitionKey)
+    return key.keys_by_dimension

@@ -1,0 +1,190 @@
+"""The watchlist: which series are wanted, of which instruments, from which source. One YAML file.
+
+instruments: instruments.yaml
+universes:
+  us_equities:
+    calendar: NYSE
+    start: 2024-01-02
+    bars: ["1-MINUTE-LAST", "1-DAY-LAST"]
+    instruments: ["AAPL.NASDAQ", "SPY.ARCA"]
+    source:
+      csv: data/inbox/{symbol}_{bar}.csv
+      time_zone: America/New_York
+      stamp: open
+
+Paths are relative to the folder of the project, which is the folder above the watchlist's own when that is called `config`, else its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from market_data_pipeline.calendars import calendar_name_of_venue, calendar_named, partitions_of
+from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions
+from market_data_pipeline.configuration import Section, read_yaml
+from market_data_pipeline.domain.bar_types import BarSpec, Series, parse_instrument_id, path_name, venue_of
+from market_data_pipeline.domain.errors import MarketDataError
+from market_data_pipeline.domain.sessions import Partitions, date_of
+
+_NAME = r"^[a-z][a-z0-9_]{0,40}$"
+_PLACEHOLDERS = ("instrument", "symbol", "venue", "bar")
+
+
+def _spec(text: str) -> str:
+    return str(_or_value_error(BarSpec.parse, text))
+
+
+def _id(text: str) -> str:
+    return str(_or_value_error(parse_instrument_id, text))
+
+
+def _or_value_error(parse: Any, text: str) -> object:
+    """Let pydantic collect our own errors with its own, each with its line."""
+    try:
+        return parse(text)
+    except MarketDataError as error:
+        raise ValueError(str(error)) from None
+
+
+def _pattern(text: str) -> str:
+    try:
+        text.format(**dict.fromkeys(_PLACEHOLDERS, ""))
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(
+            f"{text!r} has a placeholder that is not known ({error}); there are {', '.join('{' + p + '}' for p in _PLACEHOLDERS)}"
+        ) from None
+    return text
+
+
+class CsvFiles(Section):
+    """Where a universe's CSV files are, and how to read them.
+
+    `csv` may hold {instrument} (as a folder of the catalog writes it: EURUSD.IDEALPRO), {symbol}, {venue}, {bar} and wildcards;
+    several files of one series are read as one.
+    """
+
+    csv: Annotated[str, AfterValidator(_pattern)]
+    layout: str | Mapping[str, Any] | None = None
+    time_zone: str | None = None
+    stamp: Literal["open", "close"] | None = None
+    skip_bad_rows: bool = False
+    accept_holes: bool = False
+
+    def paths(self, project: Path, series: Series) -> list[Path]:
+        """Return the files of a series that exist, sorted by name."""
+        pattern = Path(self.pattern_of(series))
+        anchor = Path(pattern.anchor) if pattern.is_absolute() else project
+        return sorted(path for path in anchor.glob(str(pattern.relative_to(pattern.anchor))) if path.is_file())
+
+    def pattern_of(self, series: Series) -> str:
+        """Return the path with its placeholders filled in."""
+        symbol = path_name(series.instrument_id.rpartition(".")[0])
+        return self.csv.format(instrument=path_name(series.instrument_id), symbol=symbol, venue=series.venue, bar=series.spec)
+
+
+class Universe(Section):
+    """Instruments that share a calendar, a source and bar specs.
+
+    Attributes:
+        calendar: Name of the calendar; every instrument's venue must have it.
+        start: First session wanted.
+        end: Last session wanted; none is up to the newest that has ended.
+        bars: Bar specs.
+        instruments: Instrument ids.
+        source: Where bars come from.
+        description: For the page.
+    """
+
+    calendar: str
+    start: dt.date
+    end: dt.date | None = None
+    bars: tuple[Annotated[str, AfterValidator(_spec)], ...] = Field(min_length=1)
+    instruments: tuple[Annotated[str, AfterValidator(_id)], ...] = Field(min_length=1)
+    source: CsvFiles
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Universe:
+        calendar = _or_value_error(calendar_named, self.calendar)
+        for instrument in self.instruments:
+            name = _or_value_error(calendar_name_of_venue, venue_of(instrument))
+            if name != self.calendar:
+                raise ValueError(f"{instrument} trades by the calendar {name}, not {self.calendar}; put it into a universe of its own")
+        for what, names in (("instruments", self.instruments), ("bars", self.bars)):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what} names {', '.join(twice)} twice")
+        first, last = calendar.first_date, calendar.last_date  # type: ignore[attr-defined]
+        if not first <= self.start <= last:
+            raise ValueError(f"start {self.start} lies outside the calendar {self.calendar}, which knows {first} to {last}")
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end {self.end} lies before start {self.start}")
+        return self
+
+    def series(self, spec: str) -> list[Series]:
+        """Return the series of one bar spec, in the order of the file."""
+        return [Series.of(instrument, spec) for instrument in self.instruments]
+
+    def partitions(self, spec: str) -> Partitions:
+        """Return the partitions that all series of a bar spec share."""
+        return partitions_of(Series.of(self.instruments[0], spec))
+
+    def last_session(self, spec: str, now_ns: int | None = None) -> dt.date | None:
+        """Return the newest session wanted that has ended, or None before the first."""
+        partitions = self.partitions(spec)
+        closed = partitions.closed_until(now_ns if now_ns is not None else time.time_ns())
+        wanted = partitions.positions_between(self.start, self.end or dt.date.max)
+        position = min(closed, wanted.stop) - 1
+        return date_of(partitions.days[position]) if position >= wanted.start else None
+
+
+class WatchlistFile(Section):
+    """The file as it is written."""
+
+    instruments: str | None = None
+    universes: dict[Annotated[str, Field(pattern=_NAME)], Universe]
+
+
+class Watchlist:
+    """A watchlist that has been read.
+
+    Attributes:
+        path: Its file.
+        project: The folder that its paths are relative to.
+        universes: Universes by name.
+    """
+
+    def __init__(self, path: Path, file: WatchlistFile) -> None:
+        self.path = path
+        self.project = path.parent.parent if path.parent.name == "config" else path.parent
+        self.universes: Mapping[str, Universe] = file.universes
+        self._definitions = file.instruments
+
+    @cached_property
+    def definitions(self) -> InstrumentDefinitions | None:
+        """The instrument definitions of the file beside the watchlist; None if it names none.
+
+        Raises:
+            ConfigurationError: If that file is wrong.
+        """
+        return InstrumentDefinitions.read(self.path.parent / self._definitions) if self._definitions else None
+
+    def universe_of(self, instrument_id: str) -> str | None:
+        """Return the name of the first universe that an instrument is in, or None."""
+        return next((name for name, universe in self.universes.items() if instrument_id in universe.instruments), None)
+
+
+def read_watchlist(path: Path) -> Watchlist:
+    """Read a watchlist.
+
+    Raises:
+        ConfigurationError: If it is wrong; the message names file, line and key.
+    """
+    path = path.absolute()
+    return Watchlist(path, read_yaml(path, WatchlistFile))

@@ -1,0 +1,113 @@
+"""A small project of its own for each test: watchlist, CSV files, catalog, and a real Dagster instance on disk."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from market_data_pipeline.calendars import partitions_of
+from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.definitions import assemble
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
+
+JANUARY = (dt.date(2024, 1, 2), dt.date(2024, 1, 31))  # 21 NYSE sessions (NYSE holiday calendar 2024)
+
+_WATCHLIST = """
+instruments: instruments.yaml
+universes:
+  stocks:
+    calendar: NYSE
+    start: 2024-01-02
+    end: 2024-01-31
+    bars: ["5-MINUTE-LAST"]
+    instruments: ["AAPL.NASDAQ", "MSFT.NASDAQ"]
+    source:
+      csv: csv/{instrument}-{bar}.csv
+      time_zone: America/New_York
+      stamp: open
+"""
+_INSTRUMENTS = """
+instruments:
+  - {id: "AAPL.NASDAQ", type: equity, currency: USD, price_precision: 2}
+  - {id: "MSFT.NASDAQ", type: equity, currency: USD, price_precision: 2}
+"""
+_SPEC = """
+name: cross
+strategy:
+  config: {fast_period: 5, slow_period: 20}
+series: ["AAPL.NASDAQ-5-MINUTE-LAST-EXTERNAL"]
+start: 2024-01-02
+end: 2024-01-31
+starting_balances: ["1000000 USD"]
+"""
+
+
+def write_csv(path: Path, instrument: str, days: tuple[dt.date, dt.date] = JANUARY, without: tuple[dt.date, ...] = ()) -> int:
+    """Write 78 five-minute bars for each NYSE session, stamped at the open in New York time; return the number of rows."""
+    partitions = partitions_of(Series.of(instrument, "5-MINUTE-LAST"))
+    generator = np.random.default_rng(len(instrument))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines, price = ["timestamp,open,high,low,close,volume"], 18_000
+    for date in partitions.dates_between(*days):
+        steps = generator.integers(-30, 31, 78)
+        for i in range(78):
+            hour, minute = divmod(9 * 60 + 30 + 5 * i, 60)
+            close = price + int(steps[i])
+            low, high = min(price, close) - 2, max(price, close) + 3
+            values = ",".join(f"{value / 100:.2f}" for value in (price, high, low, close))
+            if date not in without:
+                lines.append(f"{date} {hour:02}:{minute:02}:00,{values},{1000 + i}")
+            price = close
+    path.write_text("\n".join(lines) + "\n")
+    return len(lines) - 1
+
+
+@dataclass
+class Project:
+    """A project folder with a real instance."""
+
+    root: Path
+    instance: dg.DagsterInstance
+
+    @property
+    def catalog(self) -> Catalog:
+        return Catalog.open(self.root / "catalog")
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return assemble(self.root / "watchlist.yaml", self.root / "backtests", self.root / "catalog", self.root / "results")
+
+    def run(self, job: str, *keys: str, config: dict[str, object] | None = None) -> dg.ExecuteInProcessResult:
+        """Execute a job for one partition, for a range of two, or for none."""
+        tags = dict(zip([PARTITION_TAG] if len(keys) == 1 else [RANGE_START_TAG, RANGE_END_TAG], keys, strict=False))
+        definition = self.definitions.resolve_job_def(job)
+        return definition.execute_in_process(run_config=config, tags=tags, instance=self.instance, raise_on_error=False)
+
+    def shown(self, asset: str) -> dict[str, dg.AssetMaterialization]:
+        """Return the newest materialisation of each partition, as the page shows it."""
+        records = self.instance.fetch_materializations(dg.AssetKey(asset.split("/")), limit=1000, ascending=True).records
+        return {str(record.partition_key): record.asset_materialization for record in records if record.asset_materialization is not None}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Two stocks with the 21 NYSE sessions of January 2024 in CSV files, and one backtest spec."""
+    (tmp_path / "watchlist.yaml").write_text(_WATCHLIST)
+    (tmp_path / "instruments.yaml").write_text(_INSTRUMENTS)
+    (tmp_path / "backtests").mkdir()
+    (tmp_path / "backtests" / "cross.yaml").write_text(_SPEC)
+    for instrument in ("AAPL.NASDAQ", "MSFT.NASDAQ"):
+        write_csv(tmp_path / "csv" / f"{instrument}-5-MINUTE-LAST.csv", instrument)
+    home = tmp_path / "home"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as instance:
+        project = Project(tmp_path, instance)
+        assert project.run("watchlist_partitions").success
+        yield project

@@ -1,0 +1,102 @@
+"""A real `dagster dev` (webserver, daemon, code server) for tests, and the GraphQL calls that its page makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from market_data_pipeline_tests.conftest import REPOSITORY
+
+_BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_RUNS = """query($id: String!) { runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {
+  ... on Runs { results { runId status tags { key value } } } } }"""
+_READY = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+
+
+class Page:
+    """A running Dagster page.
+
+    Attributes:
+        url: Its address.
+    """
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self._log = log
+
+    def ask(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """Return the `data` of a GraphQL answer."""
+        body = json.dumps({"query": query, "variables": variables or {}}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content = json.load(answer)
+        assert "errors" not in content, content["errors"]
+        data: dict[str, Any] = content["data"]
+        return data
+
+    def backfill(self, asset: str, keys: Sequence[str], runs: int, timeout_s: float) -> list[dict[str, Any]]:
+        """Backfill partitions of an asset as the page does; return its runs when `runs` of them, and all there are, have ended.
+
+        The daemon looks at backfills every 30 seconds only, so the state of the backfill itself comes later.
+        """
+        params = {"assetSelection": [{"path": asset.split("/")}], "partitionNames": list(keys)}
+        launched = self.ask(_BACKFILL, {"params": params})["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        give_up = time.monotonic() + timeout_s
+        while True:
+            results: list[dict[str, Any]] = self.ask(_RUNS, {"id": launched["backfillId"]})["runsOrError"]["results"]
+            if len(results) >= runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in results):
+                return results
+            assert time.monotonic() < give_up, f"{results} after {timeout_s} s\n{self._log.read_text()[-3000:]}"
+            time.sleep(0.5)
+
+
+@contextmanager
+def dagster_dev(home: Path, environment: Mapping[str, str]) -> Iterator[Page]:
+    """Start `dagster dev` on a free port of loopback, wait until the definitions are loaded, and stop it at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = home / "dagster-dev.log"
+    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    settings = {**os.environ, **environment, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=settings, stdout=output, stderr=output, start_new_session=True)
+        try:
+            page = Page(f"http://127.0.0.1:{port}", log)
+            _wait_until_loaded(page, process, log)
+            yield page
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _wait_until_loaded(page: Page, process: subprocess.Popen[bytes], log: Path) -> None:
+    give_up = time.monotonic() + 90
+    while time.monotonic() < give_up:
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            entries = page.ask(_READY)["workspaceOrError"]["locationEntries"]
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            entries = []
+        if entries and all(entry["locationOrLoadError"] for entry in entries):
+            assert entries[0]["locationOrLoadError"]["__typename"] == "RepositoryLocation", entries
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"the page did not come up\n{log.read_text()[-3000:]}")
