@@ -153,11 +153,13 @@ class Catalog:
         from market_data_pipeline.domain.bar_table import BarTable
 
         waiting: list[BarTable] = []
+        count = 0
         for table in self.read(series, start, end):
             waiting.append(table)
-            if sum(map(len, waiting)) >= chunk:
+            count += len(table)
+            if count >= chunk:
                 yield to_nautilus(BarTable.concatenate(waiting), series)
-                waiting.clear()
+                waiting, count = [], 0
         if waiting:
             yield to_nautilus(BarTable.concatenate(waiting), series)
 
@@ -221,16 +223,23 @@ class Catalog:
                 "Import into another catalog with --catalog PATH."
             )
 
-    def verify(self, series: Sequence[Series] | None = None, progress: Callable[[Series, int, int], None] | None = None) -> VerifyReport:
+    def verify(
+        self,
+        series: Sequence[Series] | None = None,
+        progress: Callable[[Series, int, int], None] | None = None,
+        bad_files: BadFiles | None = None,
+    ) -> VerifyReport:
         """Read every file, move bad ones to quarantine, and make the ledger agree with what stands.
 
         Args:
             series: Which series; None is all.
             progress: Called with the series about to be read, its number from 0, and how many there are.
+            bad_files: `BadFiles.LEAVE` only reports them; None moves them.
         """
+        from market_data_pipeline.catalog.reconcile import BadFiles
         from market_data_pipeline.catalog.verify import verify_catalog
 
-        return verify_catalog(self, series, progress)
+        return verify_catalog(self, series, progress, bad_files or BadFiles.QUARANTINE)
 
     # The ledger and the files
 

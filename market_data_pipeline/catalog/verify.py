@@ -37,6 +37,9 @@ class Problem:
     action: str
 
 
+_LEFT = "left where it is; without --dry-run it is moved to quarantine/"
+
+
 @dataclass(frozen=True)
 class VerifyReport:
     """What a verification found.
@@ -54,9 +57,12 @@ class VerifyReport:
     problems: tuple[Problem, ...]
 
 
-def verify_catalog(catalog: Catalog, series: Sequence[Series] | None, progress: Callable[[Series, int, int], None] | None) -> VerifyReport:
+def verify_catalog(
+    catalog: Catalog, series: Sequence[Series] | None, progress: Callable[[Series, int, int], None] | None, bad_files: BadFiles
+) -> VerifyReport:
     """Verify the given series, or all, one after another."""
-    problems = [*_mend_ledger(catalog)]
+    mend = bad_files is BadFiles.QUARANTINE
+    problems = [*(_mend_ledger(catalog) if mend else ())]
     wanted = list(series) if series is not None else catalog.series()
     defined = set(catalog.instruments.ids())
     files = size = 0
@@ -68,7 +74,7 @@ def verify_catalog(catalog: Catalog, series: Sequence[Series] | None, progress: 
             problems.append(Problem("legacy prices", str(one), LEGACY_PRICES, "left untouched; keep this folder away from Nautilus"))
             continue
         try:
-            result = catalog.reconcile(one, Scope.ALL, BadFiles.QUARANTINE)
+            result = catalog.reconcile(one, Scope.ALL, bad_files)
         except SeriesLocked as error:
             problems.append(Problem("locked", str(one), str(error), "run `mdp catalog verify` again when it is done"))
             continue
@@ -80,9 +86,10 @@ def verify_catalog(catalog: Catalog, series: Sequence[Series] | None, progress: 
         problems += _problems_of(catalog, one, result)
         if one.instrument_id not in defined and len(paths) > len(result.quarantined):
             detail = f"no definition of {one.instrument_id} is stored, so no backtest can use it"
-            problems.append(Problem("orphan bars", str(one), detail, f"mdp instruments refresh {one.instrument_id}"))
+            problems.append(Problem("orphan bars", str(one), detail, f"mdp instruments define {one.instrument_id}"))
     if series is None:
-        problems += _unknown_folders(catalog, {one.folder for one in wanted})
+        problems += _unknown_folders(catalog, {one.folder for one in wanted}, bad_files)
+        problems += _instrument_files(catalog, bad_files)
     return VerifyReport(len(wanted), files, size, tuple(problems))
 
 
@@ -98,6 +105,9 @@ def _problems_of(catalog: Catalog, series: Series, result: Reconciled) -> Iterat
     for item in result.quarantined:
         again = f"load again: {', '.join(item.sessions[:5])}{' …' if len(item.sessions) > 5 else ''}; " if item.sessions else ""
         yield _moved(catalog, item, f"; {again}{_import_again(series)}")
+    folder = catalog.layout.series_folder(series).relative_to(catalog.root)
+    for name, reason in result.left:
+        yield Problem("bad file", str(folder / name), reason, _LEFT)
     if result.drifted:
         detail = f"{result.drifted} sessions stood otherwise in the ledger"
         yield Problem("ledger drift", str(series), detail, "the ledger was brought into agreement with the files")
@@ -112,19 +122,19 @@ def _import_again(series: Series) -> str:
     return f"mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec}"
 
 
-def _unknown_folders(catalog: Catalog, known: set[str]) -> Iterator[Problem]:
+def _unknown_folders(catalog: Catalog, known: set[str], bad_files: BadFiles) -> Iterator[Problem]:
     """Report folders that hold no series of ours. Files that nobody can read are moved away; bars of other kinds are left alone."""
     for folder in catalog.layout.series_folders():
         if folder.name in known:
             continue
         try:
             with series_lock(catalog.layout, folder.name, wait_s=0):
-                yield from _unknown_files(catalog, folder)
+                yield from _unknown_files(catalog, folder, bad_files)
         except SeriesLocked:
             continue  # somebody stores the first bars of a new series
 
 
-def _unknown_files(catalog: Catalog, folder: Path) -> Iterator[Problem]:
+def _unknown_files(catalog: Catalog, folder: Path, bad_files: BadFiles) -> Iterator[Problem]:
     listing = catalog.layout.list_folder(folder)
     described = {file.path: described_by(file.path) for file in listing.files}
     if any(one is not None and one[0].folder == folder.name for one in described.values()):
@@ -135,10 +145,22 @@ def _unknown_files(catalog: Catalog, folder: Path) -> Iterator[Problem]:
         if why is None:
             others += 1
         else:
-            yield _moved(catalog, quarantine(catalog.layout, path, why))
+            yield _dealt_with(catalog, path, why, bad_files)
     if others:
         subject = str(folder.relative_to(catalog.root))
         yield Problem("unknown bars", subject, f"{others} files hold bars that belong to no series of this folder's name", "left untouched")
+
+
+def _instrument_files(catalog: Catalog, bad_files: BadFiles) -> Iterator[Problem]:
+    for bad in catalog.instruments.check():
+        yield _dealt_with(catalog, bad.path, bad.reason, bad_files, f"; mdp instruments define {bad.path.parent.name}")
+
+
+def _dealt_with(catalog: Catalog, path: Path, reason: str, bad_files: BadFiles, next_step: str = "") -> Problem:
+    """Move a bad file away, or only report it."""
+    if bad_files is BadFiles.QUARANTINE:
+        return _moved(catalog, quarantine(catalog.layout, path, reason), next_step)
+    return Problem("bad file", str(path.relative_to(catalog.root)), reason, _LEFT)
 
 
 def _unreadable(path: Path) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
@@ -19,11 +21,14 @@ def verify(
     context: typer.Context,
     ids: IdsArgument = None,
     bar: BarOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report bad files and leave them where they are.")] = False,
     as_json: JsonOption = False,
     catalog: CatalogOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Read every bar file to the last byte; move bad ones to quarantine and bring the ledger into agreement.
+
+    Use --dry-run first on a catalog that another tool has written: files that overlap are bad files too.
 
     Exit code 1 if bad files were found or a series could not be verified, else 0.
 
@@ -32,6 +37,7 @@ def verify(
       mdp catalog verify
       mdp catalog verify AAPL.NASDAQ --json
     """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.catalog.reconcile import BadFiles
     from market_data_pipeline.cli.next_step import how_to_start
     from market_data_pipeline.cli.output import say, show_json, show_table
     from market_data_pipeline.cli.progress import verifying
@@ -43,7 +49,7 @@ def verify(
     with place.opened() as stored, verifying() as progress:
         # Series without one readable file are in nobody's list of series: only a verification of all finds them.
         series = [one.series for one in find_series(stored, wanted)] if ids or bar else None
-        report = stored.verify(series, progress)
+        report = stored.verify(series, progress, BadFiles.LEAVE if dry_run else BadFiles.QUARANTINE)
     if as_json:
         show_json({"catalog": str(place.root), **look.to_json(report)})
     elif not report.series and not report.problems:

@@ -84,3 +84,25 @@ def test_a_table_for_pipes_keeps_a_problem_on_one_line(mdp: Mdp, root: Path) -> 
     assert all(line == line.rstrip() for line in lines)
     assert "mdp import-csv FILE --instrument AAPL.NASDAQ --bar 1-MINUTE-LAST" in lines[1]
     assert Catalog.open(root).layout.quarantine.is_dir()
+
+
+def test_a_dry_run_reports_bad_files_and_moves_nothing(root: Path, mdp: Mdp) -> None:
+    file = _stored(mdp, root)[0]
+    file.write_bytes(b"")
+    before = sorted(path.name for path in root.rglob("*.parquet"))
+    ended = mdp("catalog", "verify", "--dry-run", "--catalog", root)
+    assert ended.code == 1
+    assert file.name in ended.out
+    assert "left where it is" in ended.out
+    assert sorted(path.name for path in root.rglob("*.parquet")) == before
+    assert not (root / "quarantine").exists()
+
+
+def test_a_broken_instrument_file_is_found_and_moved(root: Path, mdp: Mdp) -> None:
+    _stored(mdp, root)
+    (file,) = (root / "data" / "equity").rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:50])
+    ended = mdp("catalog", "verify", "--catalog", root)
+    assert ended.code == 1
+    assert "mdp instruments define AAPL.NASDAQ" in ended.out
+    assert not file.exists()
