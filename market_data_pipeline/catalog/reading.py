@@ -115,7 +115,8 @@ class _FileReader:
             if self._last_close is not None and int(table.ts_init[0]) <= self._last_close:
                 raise CorruptFile(f"{path}: holds bars that the file before it holds too")
             self._last_close = int(table.ts_init[-1])
-            inside = table.between(self.after, self._until)
+            whole = int(table.ts_init[0]) > self.after and int(table.ts_init[-1]) <= self._until
+            inside = table if whole else table.between(self.after, self._until)
             if len(inside):
                 self.after = int(inside.ts_init[-1])
                 yield inside

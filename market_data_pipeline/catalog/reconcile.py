@@ -285,6 +285,7 @@ class Reconciliation:
             position,
             bars,
             coverage,
+            measure(bars, self._partitions, position),
             source="files",
             asked=f"found in {last.file.name}",
             file=last.file,
@@ -339,6 +340,7 @@ def session_row(
     position: int,
     bars: BarTable,
     coverage: Coverage,
+    quality: Quality,
     *,
     source: str,
     asked: str,
@@ -347,7 +349,6 @@ def session_row(
     size: int,
 ) -> SessionRow:
     """Describe one stored session for the ledger; `size` is the bytes that it takes."""
-    quality = measure(bars, partitions, position)
     return SessionRow(
         day=int(partitions.days[position]),
         coverage=coverage,

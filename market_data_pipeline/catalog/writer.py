@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from market_data_pipeline.catalog.bar_format import (
     bars_in,
     content_hash,
-    encode,
+    encode_checked,
     read_content,
     refused_by_nautilus,
     sync_folder,
@@ -35,7 +35,7 @@ from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
 
 # The ledger is brought up to date after this many sessions or this long: a transaction costs more than a file.
-_SESSIONS_PER_COMMIT = 64
+_SESSIONS_PER_COMMIT = 256
 _SECONDS_PER_COMMIT = 1.0
 
 
@@ -121,13 +121,12 @@ class SeriesWriter:
         with storage_errors(f"Storing {self._row.series} {answer.session}"):
             self._begin()
             file, in_file, file_hash = self._put(answer, after, until)
-        # What is kept of the other sessions of a file names the file as it was.
-        self._is_torn = was_torn or in_file != len(answer.bars)
         row = session_row(
             self._partitions,
             position,
             answer.bars,
             answer.coverage,
+            answer.quality,
             source=self._provenance.source,
             asked=self._provenance.asked,
             file=file,
@@ -135,6 +134,8 @@ class SeriesWriter:
             size=share_of(file.size, len(answer.bars), in_file),
         )
         self._pending.append(row)
+        # Not before: an interrupt leaves a file that no row speaks of. And of a file of several sessions, other rows name what it was.
+        self._is_torn = was_torn or in_file != len(answer.bars)
         if len(self._pending) >= _SESSIONS_PER_COMMIT or time.monotonic() - self._committed_at > _SECONDS_PER_COMMIT:
             self._commit(UNSETTLED)
         return row
@@ -210,7 +211,7 @@ class SeriesWriter:
         bars = answer.bars
         if any(file.start < start or file.end > until for file in inside):
             bars, start, end = self._among_others(inside, answer, start, end, until)
-        content = to_parquet(encode(bars, self._row.series))
+        content = to_parquet(encode_checked(bars, self._row.series))
         stat = self._replace(inside, (start, end), content)
         stored = BarFile(self._folder / file_name(start, end), start, end, stat.st_size, stat.st_mtime_ns)
         self._files[first:stop] = [stored]

@@ -57,7 +57,7 @@ def equity_png(name: str, times_ns: Int64s, equity: npt.NDArray[np.float64], cur
     lower.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=_percent_decimals(below)))
     locator = AutoDateLocator(minticks=3)  # type: ignore[no-untyped-call]
     lower.xaxis.set_major_locator(locator)
-    lower.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    lower.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     # A range of no width cannot be divided into ticks.
     lower.set_xlim(times[0], times[-1] if len(times) > 1 else times[0] + np.timedelta64(1, "D"))
     for axes in (upper, lower):

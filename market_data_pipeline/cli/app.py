@@ -18,7 +18,7 @@ _HELP = """Bars a trader can trust, in a Parquet catalog that any Nautilus tool 
     Examples:
       mdp import-csv AAPL.csv --instrument AAPL.NASDAQ --bar 1-MINUTE-LAST --timezone America/New_York --stamp open
       mdp check AAPL.NASDAQ
-      mdp backtest run backtests/sma.yaml
+      mdp backtest run backtests/sma_cross_aapl.yaml
       mdp catalog verify
 
     \b

@@ -11,7 +11,7 @@ from market_data_pipeline.cli.options import CatalogOption, ConfigOption, EndOpt
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Backtests on stored bars.")
 
-_RESULTS = "Where results are kept.  [default: backtests, beside the catalog]"
+_RESULTS = "Where results are kept.  [env: MDP_BACKTESTS; default: backtests, beside the catalog]"
 ResultsOption = Annotated[Path | None, typer.Option("--results", metavar="FOLDER", help=_RESULTS)]
 
 
@@ -38,7 +38,7 @@ def run(
 
     \b
     Examples:
-      mdp backtest run backtests/sma.yaml
+      mdp backtest run backtests/sma_cross_aapl.yaml
       mdp backtest run --bar-type AAPL.NASDAQ-1-MINUTE-LAST --start 2024-01-02 --end 2024-03-28 --balance "100000 USD"
       mdp backtest run --strategy my.module:MyStrategy --config '{"period": 20}' --bar-type EUR/USD.IDEALPRO-15-MINUTE-MID \\
           --start 2024-01-02 --end 2024-03-28 --balance "100000 USD"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +31,9 @@ class Typed:
 
 
 def results_folder(place: Place, given: Path | None) -> Path:
-    """Return where results are kept: as given, else `backtests` beside the catalog."""
-    return given or place.root.absolute().parent / "backtests"
+    """Return where results are kept: as given, else MDP_BACKTESTS (as Dagster has it), else `backtests` beside the catalog."""
+    named = os.environ.get("MDP_BACKTESTS")
+    return given or (Path(named) if named else place.root.absolute().parent / "backtests")
 
 
 def spec_of(file: Path | None, typed: Typed) -> BacktestSpec:

@@ -59,7 +59,7 @@ class SessionAnswer:
         session: The partition's date.
         bars: Its bars, ordered by close, all inside the session's window; no bars if there are none.
         coverage: `COMPLETE`, `EMPTY` or `PARTIAL`.
-        quality: How the bars look.
+        quality: How the bars look: `quality.measure` of them.
     """
 
     session: dt.date

@@ -16,7 +16,7 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, BarTable
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage, SessionAnswer
+from market_data_pipeline.domain.coverage import Coverage, Quality, SessionAnswer
 from market_data_pipeline.domain.errors import ConflictingBars, QuestionUnanswered
 from market_data_pipeline.domain.quality import HoleRule, judge, measure
 from market_data_pipeline.domain.sessions import Partitions
@@ -275,7 +275,8 @@ class _Import:
                 return "replaced", answer
             if not became_whole:
                 return "unchanged", answer
-            return "replaced", replace(answer, bars=self._catalog.read_session(self._series, answer.session))
+            stored = self._catalog.read_session(self._series, answer.session)
+            return "replaced", replace(answer, bars=stored, quality=self._measure(answer.session, stored))
         if answer.session in self._fuller:
             if before.coverage is not Coverage.COMPLETE:
                 return "replaced", answer
@@ -289,15 +290,18 @@ class _Import:
         extra = other.take(~np.isin(other.ts_event, winner.ts_event))
         both = BarTable.concatenate([winner, extra])
         both = both.take(np.argsort(both.ts_init, kind="stable"))
-        position = self._partitions.index_of(answer.session)
-        assert position is not None
-        quality = measure(both, self._partitions, position)
+        quality = self._measure(answer.session, both)
         if Coverage.COMPLETE in (before.coverage, answer.coverage) or self._partitions.spec.is_daily_or_longer:
             coverage = Coverage.COMPLETE
         else:
             length_s = self._partitions.spec.length_ns // 1_000_000_000
             coverage = judge(both, quality, HoleRule().longest_allowed_s(length_s, 0.0))
         return SessionAnswer(answer.session, both, coverage, quality)
+
+    def _measure(self, session: dt.date, bars: BarTable) -> Quality:
+        position = self._partitions.index_of(session)
+        assert position is not None  # it was answered
+        return measure(bars, self._partitions, position)
 
     def _example(self, conflict: Conflict) -> str:
         """Return one differing bar with both values."""

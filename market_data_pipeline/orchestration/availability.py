@@ -60,7 +60,7 @@ def _describe(store: Catalog, partitions: UniversePartitions, instrument: str) -
     return {
         "dagster/row_count": sum(item.rows for item in stored),
         "series": availability_table(found),
-        "gaps": gap_table(gaps),
+        "gaps": gap_table(partitions.name, gaps),
         "sessions_in_gaps": sum(gap.sessions for _, gap in gaps),
         "first_bar_opens": utc_text(min((item.first_open_ns for item in stored if item.first_open_ns is not None), default=None)),
         "last_bar_closes": utc_text(max((item.last_close_ns for item in stored if item.last_close_ns is not None), default=None)),

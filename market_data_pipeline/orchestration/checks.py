@@ -121,8 +121,8 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "sessions_missing_or_partial": sessions,
-            "gaps": gap_table(gaps, _SHOWN),
-            "what_to_do": "Materialise the missing partitions, or import a file with the command beside the gap." if gaps else "Nothing.",
+            "gaps": gap_table(partitions.name, gaps, _SHOWN),
+            "what_to_do": "Run the command beside the gap; `mdp check` names the file to import." if gaps else "Nothing.",
         },
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -13,6 +14,7 @@ from market_data_pipeline.calendars import calendar_of_venue
 from market_data_pipeline.catalog import Availability, Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.sessions import SessionRange
+from market_data_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,8 +66,8 @@ def picture_of_closes(catalog: Catalog, series: Series, session: dt.date) -> dg.
     return png(bars_png(series, catalog.read_session(series, session), zone), f"closes of {session}")
 
 
-def gap_table(gaps: Iterable[tuple[Series, SessionRange]], limit: int = 50) -> dg.TableMetadataValue:
-    """Return gaps as a table, with the command that asks for each."""
+def gap_table(universe: str, gaps: Iterable[tuple[Series, SessionRange]], limit: int = 50) -> dg.TableMetadataValue:
+    """Return gaps as a table, with the command that asks the universe's source for each."""
     records = [
         dg.TableRecord(
             {
@@ -73,13 +75,18 @@ def gap_table(gaps: Iterable[tuple[Series, SessionRange]], limit: int = 50) -> d
                 "first": str(gap.first),
                 "last": str(gap.last),
                 "sessions": gap.sessions,
-                "command": f"mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec}",
+                "command": _load_again(universe, series, gap),
             }
         )
         for series, gap in list(gaps)[:limit]
     ]
     columns = [dg.TableColumn(name, "int" if name == "sessions" else "string") for name in ("series", "first", "last", "sessions", "command")]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def _load_again(universe: str, series: Series, gap: SessionRange) -> str:
+    ends = {tag: f"{date}|{series.instrument_id}" for tag, date in ((RANGE_START_TAG, gap.first), (RANGE_END_TAG, gap.last))}
+    return f"dagster job execute -m market_data_pipeline.definitions -j {universe}_bars --tags '{json.dumps(ends)}'"
 
 
 def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetadataValue:

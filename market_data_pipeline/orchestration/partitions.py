@@ -58,10 +58,16 @@ class RegisteredPartitions(dg.DynamicPartitionsDefinition):
             unknown = sorted({key for key in (partition_key_range.start, partition_key_range.end) if not self.has_partition_key(key)})
             if unknown:
                 raise InvalidPartition(
-                    f"No partition of {self.name} is called {' or '.join(map(repr, unknown))}. If the watchlist names it, make its partition first: "
-                    "dagster job execute -m market_data_pipeline.definitions -j watchlist_partitions"
+                    f"No partition of {self.name} is called {' or '.join(map(repr, unknown))}. {self._there_are()} "
+                    "What is new in the watchlist or in backtests/ is made known by: "
+                    "dagster job execute -m market_data_pipeline.definitions -j watchlist_partitions "
+                    "(with DAGSTER_HOME set to the instance of the page)."
                 )
         return super().get_partition_keys_in_range(partition_key_range)
+
+    def _there_are(self) -> str:
+        known = list(self.get_partition_keys())
+        return f"There are: {', '.join(known[:10])}{' …' if len(known) > 10 else ''}." if known else "There are none yet."
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,12 @@ def _tagged_keys(context: dg.AssetExecutionContext, example: str) -> list[str]:
         return [tags[PARTITION_TAG]]
     if RANGE_START_TAG in tags and RANGE_END_TAG in tags:
         return [tags[RANGE_START_TAG], tags[RANGE_END_TAG]]
-    raise InvalidPartition(
+    raise no_partition_named(example)
+
+
+def no_partition_named(example: str) -> InvalidPartition:
+    """Return the error of a run that names no partition, with an example of one."""
+    return InvalidPartition(
         f'No partition was named, so it is not clear what to make. Name one: --tags \'{{"{PARTITION_TAG}": "{example}"}}\', or a range: '
         f'--tags \'{{"{RANGE_START_TAG}": "{example}", "{RANGE_END_TAG}": "{example}"}}\'.'
     )

@@ -14,6 +14,8 @@ import numpy as np
 
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog, SessionRow
+from market_data_pipeline.catalog.bar_format import encode, to_parquet, write_atomically
+from market_data_pipeline.catalog.layout import file_name
 from market_data_pipeline.catalog.writer import SeriesWriter
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import Series
@@ -139,3 +141,28 @@ def bars_equal(found: Sequence[object], expected: BarTable) -> bool:
     volume = decimals(expected.volume, expected.size_precision)
     rows = [",".join(row) for row in zip(*prices, volume, map(str, expected.ts_event.tolist()), strict=True)]
     return [str(bar).partition("EXTERNAL,")[2] for bar in found] == rows
+
+
+def names(catalog: Catalog, series: Series = AAPL) -> list[str]:
+    return [file.name for file in files_of(catalog, series)]
+
+
+def coverages(catalog: Catalog, series: Series = AAPL) -> list[tuple[str, str, int]]:
+    return [(str(row.session), row.coverage.value, row.rows) for row in catalog.sessions(series)]
+
+
+def rebuilt(catalog: Catalog) -> Catalog:
+    """Return the catalog as somebody finds it who has only the files."""
+    catalog.ledger.close()
+    for file in catalog.root.glob("ledger.sqlite*"):
+        file.unlink()
+    return Catalog.open(catalog.root)
+
+
+def put_wide(catalog: Catalog, bars: BarTable, start: int | None = None, end: int | None = None, series: Series = AAPL) -> Path:
+    """Put a file in place as another program would; by default named from its first close to its last."""
+    folder = catalog.layout.series_folder(series)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = file_name(start or int(bars.ts_init[0]), end or int(bars.ts_init[-1]))
+    write_atomically(folder, name, to_parquet(encode(bars, series)))
+    return folder / name

@@ -40,6 +40,7 @@ from market_data_pipeline_tests.catalog.bar_making import (
     empty,
     files_of,
     morning,
+    put_wide,
     regular,
     store,
 )
@@ -156,8 +157,6 @@ def test_an_empty_session_has_no_bars(catalog: Catalog) -> None:
 
 
 def test_one_session_of_a_file_of_several(catalog: Catalog) -> None:
-    from market_data_pipeline_tests.catalog.test_writer import put_wide
-
     put_wide(catalog, EXPECTED)
     assert catalog.read_session(AAPL, WEDNESDAY).fingerprint() == regular(AAPL, WEDNESDAY).fingerprint()
     assert all_bars(catalog).fingerprint() == EXPECTED.fingerprint()
@@ -170,8 +169,6 @@ def test_a_foreign_name_stops_reading_as_it_stops_nautilus(week: Catalog) -> Non
 
 
 def test_files_that_speak_of_the_same_time_are_not_read_twice(week: Catalog) -> None:
-    from market_data_pipeline_tests.catalog.test_writer import put_wide
-
     put_wide(week, regular(AAPL, TUESDAY).slice(10, 20))
     with pytest.raises(CorruptFile, match="covers the same time as the file before it, so bars would come twice"):
         [*week.read(AAPL)]

@@ -24,14 +24,16 @@ from market_data_pipeline_tests.catalog.bar_making import (
     WEDNESDAY,
     WEEK,
     answer,
+    coverages,
     empty,
     files_of,
     morning,
+    put_wide,
+    rebuilt,
     regular,
     store,
     what_stands,
 )
-from market_data_pipeline_tests.catalog.test_writer import coverages, put_wide, rebuilt
 
 
 def test_the_ledger_rebuilt_from_files_is_the_one_that_was_written(catalog: Catalog) -> None:

@@ -27,13 +27,13 @@ from market_data_pipeline_tests.catalog.bar_making import (
     answer,
     files_of,
     nautilus_reads,
+    put_wide,
     regular,
     store,
     what_stands,
     writing,
 )
 from market_data_pipeline_tests.catalog.test_bar_format import content_of, raw_table
-from market_data_pipeline_tests.catalog.test_writer import put_wide
 
 
 def bad(catalog: Catalog) -> list[Problem]:

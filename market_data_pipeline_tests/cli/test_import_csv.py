@@ -89,7 +89,7 @@ def test_accepted_holes_make_a_session_complete(mdp: Mdp, root: Path) -> None:
 def test_a_dry_run_makes_nothing(mdp: Mdp, root: Path) -> None:
     ended = mdp(*arguments(write_csv(Path("aapl.csv"), WEEK), root, "--dry-run"))
     assert ended.code == 0
-    assert ended.out.startswith("Dry run, nothing was stored: AAPL.NASDAQ 1-MINUTE-LAST: 5 sessions stored")
+    assert ended.out.startswith("Dry run, nothing was stored; it would be: AAPL.NASDAQ 1-MINUTE-LAST: 5 sessions stored")
     assert "the same command without --dry-run" in ended.out
     assert not root.exists()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import dagster as dg
 import pytest
 
 from market_data_pipeline.domain.errors import ConfigurationError
+from market_data_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline_tests.orchestration.conftest import Project
 from market_data_pipeline_tests.orchestration.test_bars import ALL, failure_of
 
@@ -38,7 +41,10 @@ def test_availability_shows_the_gap_and_the_command_that_asks_for_it(project: Pr
     (record,) = metadata["gaps"].value.records  # type: ignore[union-attr]
     assert record.data["first"] == "2024-01-08"
     assert record.data["last"] == "2024-01-31"
-    assert record.data["command"] == "mdp import-csv FILE --instrument AAPL.NASDAQ --bar 5-MINUTE-LAST"
+    assert record.data["command"] == (
+        "dagster job execute -m market_data_pipeline.definitions -j stocks_bars --tags "
+        '\'{"dagster/asset_partition_range_start": "2024-01-08|AAPL.NASDAQ", "dagster/asset_partition_range_end": "2024-01-31|AAPL.NASDAQ"}\''
+    )
 
 
 def test_a_backtest_on_missing_sessions_is_refused(project: Project) -> None:
@@ -103,3 +109,44 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def execute(project: Project, job: str, home: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run `dagster job execute` as a user does."""
+    program = Path(sys.executable).parent / "dagster"
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "MDP_CONFIG": str(project.root / "watchlist.yaml"),
+        "MDP_BACKTEST_SPECS": str(project.root / "backtests"),
+        "MDP_CATALOG": str(project.root / "catalog"),
+    }
+    command = [str(program), "job", "execute", "-m", "market_data_pipeline.definitions", "-j", job, *more]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line_refuses_a_run_without_partition_in_one_line(project: Project) -> None:
+    """Dagster itself fails before any of our code where an upstream asset has been materialised."""
+    assert project.run("stocks_instruments", "AAPL.NASDAQ").success
+    ended = execute(project, "stocks_bars", project.root / "home")
+    assert ended.returncode != 0
+    assert "InvalidPartition: No partition was named" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "Stack Trace" not in ended.stdout + ended.stderr
+
+
+def test_the_command_line_refuses_an_impossible_range_in_one_line(project: Project) -> None:
+    tags = {RANGE_START_TAG: "2024-01-06|AAPL.NASDAQ", RANGE_END_TAG: "2024-01-12|AAPL.NASDAQ"}
+    ended = execute(project, "stocks_bars", project.root / "home", "--tags", json.dumps(tags))
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("Error: 2024-01-06 is no 5-MINUTE-LAST session of NYSE.")
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_command_line_tells_the_line_of_a_broken_watchlist(project: Project) -> None:
+    path = project.root / "watchlist.yaml"
+    path.write_text(path.read_text().replace("calendar: NYSE", "calendar: NYSEE"))
+    ended = execute(project, "watchlist_partitions", project.root / "home")
+    assert ended.returncode == 1
+    assert "watchlist.yaml, line" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr

@@ -20,7 +20,7 @@ def lines(done: Done, command: Callable[..., str]) -> list[str]:
     """Return the summary that a person wants; `command` writes a command to type next."""
     report, series = done.report, done.report.series
     rate = f", {report.rows_read / report.seconds:,.0f} rows/s" if report.seconds else ""
-    head = "Dry run, nothing was stored: " if report.dry_run else ""
+    head = "Dry run, nothing was stored; it would be: " if report.dry_run else ""
     written = f"{count(report.bars_written, 'bar')} {'would be ' if report.dry_run else ''}written"
     text = [
         f"{head}{paint(title(series), 'bold')}: {_sessions(report)}",

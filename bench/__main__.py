@@ -1,0 +1,62 @@
+"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import availability, backtesting, importing, reading, report, starting, writing
+from bench.lines import Line
+
+BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
+    "a": ("write five years of session files", writing.measure),
+    "b": ("import a million CSV rows", importing.measure),
+    "c": ("read a year", reading.measure_year),
+    "d": ("read one session", reading.measure_session),
+    "e": ("availability of 500 series", availability.measure),
+    "f": ("backtest", backtesting.measure),
+    "g": ("start the command line", starting.measure),
+}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="bench", description="Benchmarks, each beside its peer in the same run.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="; ".join(f"{name}: {what}" for name, (what, _) in BENCHMARKS.items()))
+    parser.add_argument("--dir", type=Path, help="folder for temporary data; by default the system's")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results of a full run go")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
+    console = Console()
+    about = report.machine()
+    results: dict[str, list[Line]] = {}
+    started = time.monotonic()
+    for name in arguments.names or BENCHMARKS:
+        what, measure = BENCHMARKS[name]
+        with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="bench-") as folder, console.status(f"({name}) {what}"):
+            results[name] = list(measure(Path(folder)))
+        _print(console, name, results[name])
+    console.print(f"Took {time.monotonic() - started:.0f} s. " + "; ".join(about.values()))
+    if not arguments.names:
+        report.write(arguments.out, about, results)
+        console.print(f"Kept in {arguments.out}/latest.md and latest.json")
+
+
+def _print(console: Console, name: str, lines: list[Line]) -> None:
+    table = Table(*report.HEADER[1:], title=f"({name}) {BENCHMARKS[name][0]}", title_justify="left")
+    for cells in report.rows_of(name, lines):
+        table.add_row(*cells[1:])
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Runs every command of README.md and docs/*.md, in order, in a copy of the project of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from market_data_pipeline_tests.conftest import REPOSITORY
+from market_data_pipeline_tests.documentation.blocks import commands_of
+from market_data_pipeline_tests.documentation.workspace import LongRunning, RunElsewhere, Workspace, copy_project
+
+# Commands that a document may hold and that are not simply run to their end. Each is compared with the whole command.
+_SPECIAL: dict[str, LongRunning | RunElsewhere] = {
+    "./dev up": LongRunning("http://127.0.0.1:{port}/server_info"),
+    "./dev test": RunElsewhere("it is what runs now"),
+    "./dev test --all": RunElsewhere("it is what runs now"),
+    "./dev check": RunElsewhere(".ci/run runs it before the tests"),
+    "./dev bench": RunElsewhere("takes minutes; its figures are those of the machine"),
+    "./dev lock": RunElsewhere("asks the package index, and changes with it"),
+    "source .venv/bin/activate": RunElsewhere("the environment is active here"),
+    ". .venv/bin/activate": RunElsewhere("the environment is active here"),
+}
+
+_DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> None:
+    commands = commands_of(document.read_text(encoding="utf-8"))
+    if not commands and document.name != "README.md":
+        pytest.skip(f"{document.name} holds no commands")
+    assert commands, "the README leads from zero to the page, so it holds commands"
+    folder = tmp_path / "clone"
+    copy_project(REPOSITORY, folder)
+    with Workspace(folder, _SPECIAL) as workspace:
+        for command in commands:
+            workspace.run(command)
+            if isinstance(_SPECIAL.get(command.text), LongRunning):
+                workspace.stop()  # it has answered; the daemon would only slow down the commands that follow
