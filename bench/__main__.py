@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import availability, backtesting, importing, reading, report, starting, writing
+from bench import availability, backfill, backtesting, importing, reading, report, starting, writing
 from bench.lines import Line
 
 BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "e": ("availability of 500 series", availability.measure),
     "f": ("backtest", backtesting.measure),
     "g": ("start the command line", starting.measure),
+    "h": ("backfill through the daemon", backfill.measure),
 }
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,7 +38,8 @@ def main() -> None:
     unknown = sorted(set(arguments.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
-    console = Console()
+    # A pipe has no width of its own, and 80 columns would cut the words.
+    console = Console() if sys.stdout.isatty() else Console(width=220)
     about = report.machine()
     results: dict[str, list[Line]] = {}
     started = time.monotonic()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.definitions import assemble
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
+from market_data_pipeline_tests.conftest import REPOSITORY
 
 JANUARY = (dt.date(2024, 1, 2), dt.date(2024, 1, 31))  # 21 NYSE sessions (NYSE holiday calendar 2024)
 
@@ -77,6 +80,16 @@ class Project:
     instance: dg.DagsterInstance
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The environment variables that make this project the one that Dagster loads."""
+        return {
+            "MDP_CONFIG": str(self.root / "watchlist.yaml"),
+            "MDP_BACKTEST_SPECS": str(self.root / "backtests"),
+            "MDP_CATALOG": str(self.root / "catalog"),
+            "MDP_BACKTESTS": str(self.root / "results"),
+        }
+
+    @property
     def catalog(self) -> Catalog:
         return Catalog.open(self.root / "catalog")
 
@@ -96,18 +109,48 @@ class Project:
         return {str(record.partition_key): record.asset_materialization for record in records if record.asset_materialization is not None}
 
 
+FIVE = ("AAPL.NASDAQ", "MSFT.NASDAQ", "GOOGL.NASDAQ", "AMZN.NASDAQ", "META.NASDAQ")
+YEAR = (dt.date(2024, 1, 2), dt.date(2024, 12, 31))  # 252 NYSE sessions (NYSE holiday calendar 2024)
+
+
+def write_project(root: Path) -> None:
+    """Write a watchlist of two stocks with the sessions of January 2024 in CSV files, and one backtest spec."""
+    (root / "watchlist.yaml").write_text(_WATCHLIST)
+    (root / "instruments.yaml").write_text(_INSTRUMENTS)
+    (root / "backtests").mkdir()
+    (root / "backtests" / "cross.yaml").write_text(_SPEC)
+    for instrument in ("AAPL.NASDAQ", "MSFT.NASDAQ"):
+        write_csv(root / "csv" / f"{instrument}-5-MINUTE-LAST.csv", instrument)
+    (root / "home").mkdir()
+    # The page and its daemon run as users run them.
+    shutil.copy(REPOSITORY / "dagster_home" / "dagster.yaml", root / "home")
+
+
+def widen_to_a_year_of_five(root: Path) -> list[str]:
+    """Make it five stocks and the sessions of 2024; return the keys of all partitions."""
+    path = root / "watchlist.yaml"
+    quoted = ", ".join(f'"{name}"' for name in FIVE)
+    path.write_text(path.read_text().replace('["AAPL.NASDAQ", "MSFT.NASDAQ"]', f"[{quoted}]").replace("end: 2024-01-31", "end: 2024-12-31"))
+    definitions = [f'  - {{id: "{name}", type: equity, currency: USD, price_precision: 2}}' for name in FIVE]
+    (root / "instruments.yaml").write_text("\n".join(["instruments:", *definitions]) + "\n")
+    for name in FIVE:
+        write_csv(root / "csv" / f"{name}-5-MINUTE-LAST.csv", name, YEAR)
+    dates = partitions_of(Series.of(FIVE[0], "5-MINUTE-LAST")).dates_between(*YEAR)
+    return [f"{date}|{name}" for date in dates for name in FIVE]
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Project]:
+    """Open a project's instance, with the partitions of its watchlist."""
+    with dg.DagsterInstance.local_temp(str(root / "home"), overrides={"telemetry": {"enabled": False}}) as instance:
+        project = Project(root, instance)
+        assert project.run("watchlist_partitions").success
+        yield project
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """Two stocks with the 21 NYSE sessions of January 2024 in CSV files, and one backtest spec."""
-    (tmp_path / "watchlist.yaml").write_text(_WATCHLIST)
-    (tmp_path / "instruments.yaml").write_text(_INSTRUMENTS)
-    (tmp_path / "backtests").mkdir()
-    (tmp_path / "backtests" / "cross.yaml").write_text(_SPEC)
-    for instrument in ("AAPL.NASDAQ", "MSFT.NASDAQ"):
-        write_csv(tmp_path / "csv" / f"{instrument}-5-MINUTE-LAST.csv", instrument)
-    home = tmp_path / "home"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as instance:
-        project = Project(tmp_path, instance)
-        assert project.run("watchlist_partitions").success
+    write_project(tmp_path)
+    with opened(tmp_path) as project:
         yield project

@@ -114,13 +114,7 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
 def execute(project: Project, job: str, home: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Run `dagster job execute` as a user does."""
     program = Path(sys.executable).parent / "dagster"
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "MDP_CONFIG": str(project.root / "watchlist.yaml"),
-        "MDP_BACKTEST_SPECS": str(project.root / "backtests"),
-        "MDP_CATALOG": str(project.root / "catalog"),
-    }
+    environment = {**os.environ, **project.settings, "DAGSTER_HOME": str(home)}
     command = [str(program), "job", "execute", "-m", "market_data_pipeline.definitions", "-j", job, *more]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,21 +7,11 @@ import pytest
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline_tests.browser import Browser
-from market_data_pipeline_tests.conftest import REPOSITORY
-from market_data_pipeline_tests.orchestration.conftest import JANUARY, Project, write_csv
+from market_data_pipeline_tests.orchestration.conftest import FIVE, JANUARY, Project, widen_to_a_year_of_five
 from market_data_pipeline_tests.orchestration.page import dagster_dev
 
 BARS = "stocks/bars_5_minute_last"
 TERMINAL_STATE = "SUCCESS"
-
-
-def settings(project: Project) -> dict[str, str]:
-    return {
-        "MDP_CONFIG": str(project.root / "watchlist.yaml"),
-        "MDP_BACKTEST_SPECS": str(project.root / "backtests"),
-        "MDP_CATALOG": str(project.root / "catalog"),
-        "MDP_BACKTESTS": str(project.root / "results"),
-    }
 
 
 def keys(project: Project, instruments: list[str]) -> list[str]:
@@ -31,16 +19,9 @@ def keys(project: Project, instruments: list[str]) -> list[str]:
     return [f"{date}|{instrument}" for date in dates for instrument in instruments]
 
 
-def home_of(project: Project) -> Path:
-    """Give the test's instance the project's own dagster.yaml, so that the page and daemon run as users run them."""
-    home = project.root / "home"
-    shutil.copy(REPOSITORY / "dagster_home" / "dagster.yaml", home)
-    return home
-
-
 @pytest.mark.timeout(240)
 def test_a_backfill_through_the_daemon_is_one_run_an_instrument_and_the_page_shows_it(project: Project, browser: Browser, tmp_path: Path) -> None:
-    with dagster_dev(home_of(project), settings(project)) as page:
+    with dagster_dev(project.root / "home", project.settings) as page:
         runs = page.backfill(BARS, keys(project, ["AAPL.NASDAQ", "MSFT.NASDAQ"]), runs=2, timeout_s=120)
         assert [run["status"] for run in runs] == [TERMINAL_STATE, TERMINAL_STATE]
         shown = project.shown(BARS)
@@ -66,21 +47,12 @@ def test_a_backfill_through_the_daemon_is_one_run_an_instrument_and_the_page_sho
 @pytest.mark.timeout(600)
 def test_a_year_of_five_instruments_is_five_runs(project: Project) -> None:
     """2024 had 252 NYSE sessions (NYSE holiday calendar 2024)."""
-    names = ["AAPL.NASDAQ", "MSFT.NASDAQ", "GOOGL.NASDAQ", "AMZN.NASDAQ", "META.NASDAQ"]
-    year = (dt.date(2024, 1, 2), dt.date(2024, 12, 31))
-    path = project.root / "watchlist.yaml"
-    quoted = ", ".join(f'"{name}"' for name in names)
-    path.write_text(path.read_text().replace('["AAPL.NASDAQ", "MSFT.NASDAQ"]', f"[{quoted}]").replace("end: 2024-01-31", "end: 2024-12-31"))
-    definitions = [f'  - {{id: "{name}", type: equity, currency: USD, price_precision: 2}}' for name in names]
-    (project.root / "instruments.yaml").write_text("\n".join(["instruments:", *definitions]) + "\n")
-    for name in names:
-        write_csv(project.root / "csv" / f"{name}-5-MINUTE-LAST.csv", name, year)
+    keys = widen_to_a_year_of_five(project.root)
     project.run("watchlist_partitions")
-    dates = partitions_of(Series.of(names[0], "5-MINUTE-LAST")).dates_between(*year)
-    with dagster_dev(home_of(project), settings(project)) as page:
-        runs = page.backfill(BARS, [f"{date}|{name}" for date in dates for name in names], runs=5, timeout_s=400)
+    with dagster_dev(project.root / "home", project.settings) as page:
+        runs = page.backfill(BARS, keys, runs=5, timeout_s=400)
     assert [run["status"] for run in runs] == [TERMINAL_STATE] * 5
-    for name in names:
+    for name in FIVE:
         available = project.catalog.availability(Series.of(name, "5-MINUTE-LAST"))
         assert available is not None
         assert (available.complete, available.gaps) == (252, ())
