@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from abc import abstractmethod
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -106,9 +107,9 @@ class Definition(Section):
         """The id without its venue."""
         return self.id.rpartition(".")[0]
 
+    @abstractmethod
     def instrument(self) -> Instrument:
         """Return the Nautilus instrument."""
-        raise NotImplementedError
 
     def _shared(self) -> dict[str, Any]:
         from nautilus_trader.model.identifiers import InstrumentId, Symbol
