@@ -11,7 +11,12 @@
     ├── QuestionUnanswered               exit 3   a decision is needed and nobody is there to ask
     ├── SourceError
     │   ├── SourceUnavailable                     retrying helps once it is up
+    │   ├── RequestTimedOut                       no answer in time; retrying, or asking for less, helps
+    │   ├── PacingRefused                         the broker says that we asked too fast; retrying helps after a minute
+    │   ├── SourceBusy                            the broker could not answer now; retrying helps
     │   ├── SourceRefused                         the answer is final
+    │   │   ├── ContractUnknown                   the broker lists no such contract
+    │   │   └── ContractAmbiguous                 several contracts fit; the message lists them
     │   ├── SessionNotInSource                    the source has nothing for sessions that were asked for
     │   └── BadRows                               rows of a file break a rule; nothing was written
     ├── CatalogError
@@ -87,8 +92,34 @@ class SourceUnavailable(SourceError):
     retryable = True
 
 
+class RequestTimedOut(SourceError):
+    """A request got no answer in time. Retrying, or asking for less, helps."""
+
+    retryable = True
+
+
+class PacingRefused(SourceError):
+    """The broker says that it was asked too fast. Retrying helps after a minute."""
+
+    retryable = True
+
+
+class SourceBusy(SourceError):
+    """The broker could not answer now. Retrying helps."""
+
+    retryable = True
+
+
 class SourceRefused(SourceError):
     """The source answered that it will not serve this. Retrying does not help."""
+
+
+class ContractUnknown(SourceRefused):
+    """The broker lists no such contract."""
+
+
+class ContractAmbiguous(SourceRefused):
+    """Several contracts fit what was asked; the message lists them and says how to choose."""
 
 
 class SessionNotInSource(SourceError):

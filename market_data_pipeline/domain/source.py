@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from market_data_pipeline.domain.bar_types import Series
@@ -38,11 +39,44 @@ class RequestPlan:
         requests: Requests to a broker, or files to read.
         seconds: Estimated time, 0 where it is not worth telling.
         sessions: Sessions the plan covers.
+        bars: Estimated bars, at most; 0 where that cannot be said.
+        size_bytes: Estimated size on disk; 0 where that cannot be said.
     """
 
     requests: int
     seconds: float
     sessions: int
+    bars: int = 0
+    size_bytes: int = 0
+
+
+class NewsKind(StrEnum):
+    """What a source is busy with between two answers."""
+
+    ASKED = "asked"  # a request has just gone out
+    WAITING = "waiting"  # pacing says when the next request may go
+    RETRYING = "retrying"  # a request failed and is asked again after a wait
+    RECONNECTING = "reconnecting"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class SourceNews:
+    """What a source does between two answers, for a person who waits.
+
+    Attributes:
+        kind: What it is.
+        message: One line for a person: cause, attempt, time.
+        requests: Requests made so far by this fetch, retries included.
+        wait_s: Seconds that are waited from now; 0 where nothing is waited for.
+        seconds_left: Estimate for the rest of the fetch; None where nothing new can be said.
+    """
+
+    kind: NewsKind
+    message: str
+    requests: int
+    wait_s: float = 0.0
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +99,8 @@ class BarSource(Protocol):
         """Return what `fetch` would take. Never asks the source itself."""
         ...
 
-    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure]:
-        """Yield one answer or failure for each session asked for, oldest first, as soon as it is whole.
+    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure | SourceNews]:
+        """Yield one answer or failure for each session asked for, oldest first, as soon as it is whole, and news between them.
 
         Raises:
             SourceError: If the source cannot go on at all; what was yielded before stands.

@@ -15,7 +15,7 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Coverage, SessionAnswer
 from market_data_pipeline.domain.errors import BrokenBars, InvalidDate
 from market_data_pipeline.domain.sessions import date_of
-from market_data_pipeline.domain.source import Asked, BarSource, Precision, RequestPlan, SessionFailure
+from market_data_pipeline.domain.source import Asked, BarSource, Precision, RequestPlan, SessionFailure, SourceNews
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
@@ -53,7 +53,7 @@ class Stored:
     seconds_left: float
 
 
-LoadEvent = Planned | Stored | SessionFailure
+LoadEvent = Planned | Stored | SessionFailure | SourceNews
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def load(
         wait_s: Seconds to wait for another process that writes the series.
 
     Yields:
-        One `Planned`, then `Stored` or `SessionFailure` for each session that was not cached, oldest first.
+        One `Planned`, then `Stored` or `SessionFailure` for each session that was not cached, oldest first, and the source's news between them.
 
     Returns:
         The report.
@@ -137,7 +137,13 @@ def load(
             requests = plan.requests
             gaps = _count_runs([index for date in missing if (index := partitions.index_of(date)) is not None])
             silent = dict.fromkeys(missing)
-            for number, answer in enumerate(source.fetch(asked), start=1):
+            number = 0
+            for answer in source.fetch(asked):
+                if isinstance(answer, SourceNews):
+                    requests = answer.requests
+                    yield answer
+                    continue
+                number += 1
                 silent.pop(answer.session, None)
                 outcome = answer if isinstance(answer, SessionFailure) else _store(writer, answer, before.get(answer.session))
                 if isinstance(outcome, SessionFailure):

@@ -13,12 +13,13 @@ import dagster as dg
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import SessionNotInSource
-from market_data_pipeline.domain.source import SessionFailure
+from market_data_pipeline.domain.source import SessionFailure, SourceNews
 from market_data_pipeline.ingest.instruments import stored_or_defined
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Planned, Refetch, Stored, load
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.checks import check_specs, evaluate
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.metadata import BAR_COLUMNS, picture_of_closes, session_metadata
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_sessions
 from market_data_pipeline.orchestration.resources import CatalogResource
@@ -100,20 +101,23 @@ class _BarsRun:
     ) -> None:
         self._context, self._config, self.catalog, self._watchlist = context, config, catalog, watchlist
         self._partitions, self._spec, self._sessions = partitions, spec, sessions
-        self._definitions = watchlist.definitions
         self._failures: list[tuple[str, SessionFailure]] = []
+        self._shown = Materializations(context)
         self._said_at = 0.0
 
     def load(self, instrument: str, sessions: Sequence[dt.date]) -> None:
         """Fill the sessions of one instrument and show each as it is stored."""
         series = Series.of(instrument, self._spec)
-        precision = stored_or_defined(self.catalog, instrument, self._definitions)
+        precision = stored_or_defined(self.catalog, instrument, lambda: self._watchlist.definitions)
         refetch = Refetch.YES if self._config.refetch else Refetch.NO
         with source_of(self._watchlist, self._partitions.universe, series, self.catalog) as source:
             steps = load(self.catalog, source, series, precision, sessions, refetch=refetch, wait_s=self._config.wait_s)
             # Closed here and not by chance later: a run that is cancelled still brings the ledger up to date.
             with closing(steps):
-                report = self._follow(series, steps)
+                try:
+                    report = self._follow(series, steps)
+                finally:
+                    self._shown.tell()
         self._context.log.info(
             f"{series}: {report.segments_fetched} sessions stored with {report.fetched_bars:,} bars, {report.cached_before} were stored before, "
             f"{len(report.failed_segments)} could not be had, in {report.seconds:.1f} s."
@@ -144,6 +148,9 @@ class _BarsRun:
                     f"{series}: {event.done} of {event.of} sessions ({event.done / event.of:.0%}), about {event.seconds_left:.0f} s left; "
                     f"{event.row.session} has {event.row.rows:,} bars, {event.row.coverage}."
                 )
+        elif isinstance(event, SourceNews):
+            self._shown.tell()
+            self._context.log.info(f"{series}: {event.message}")
         else:
             self._failures.append((series.instrument_id, event))
 
@@ -151,7 +158,7 @@ class _BarsRun:
         picture: dict[str, RawMetadataValue] = {}
         if self._sessions <= _PICTURES_AT_MOST and row.rows:
             picture = {"closes": picture_of_closes(self.catalog, series, row.session)}
-        self._context.log_event(
+        self._shown.add(
             dg.AssetMaterialization(
                 asset_key=bars_key(self._partitions.name, self._spec),
                 partition=dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id}),

@@ -32,7 +32,7 @@ FILES = {
 
 def do_import(catalog: Catalog, path: Path, series: Series) -> ImportReport:
     with CsvSource([path], stamp="close") as source:
-        steps = import_csv(catalog, source, series, stored_or_defined(catalog, series.instrument_id, None))
+        steps = import_csv(catalog, source, series, stored_or_defined(catalog, series.instrument_id, lambda: None))
         while True:
             try:
                 next(steps)

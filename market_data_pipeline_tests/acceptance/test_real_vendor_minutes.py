@@ -27,7 +27,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 def store(root: Path, path: Path, decimals: int) -> Catalog:
     definition = EquityDefinition(type="equity", id="AAPL.NASDAQ", currency="USD", price_precision=decimals)
     catalog = Catalog.open(root)
-    precision = stored_or_defined(catalog, "AAPL.NASDAQ", InstrumentDefinitions(instruments=[definition]))
+    precision = stored_or_defined(catalog, "AAPL.NASDAQ", lambda: InstrumentDefinitions(instruments=[definition]))
     with CsvSource([path], time_zone="America/New_York", stamp="open") as source:
         for _ in import_csv(catalog, source, AAPL, precision):
             pass

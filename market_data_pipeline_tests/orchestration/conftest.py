@@ -139,10 +139,19 @@ def widen_to_a_year_of_five(root: Path) -> list[str]:
     return [f"{date}|{name}" for date in dates for name in FIVE]
 
 
+def _home(root: Path, environment: pytest.MonkeyPatch) -> Path:
+    environment.setenv("DAGSTER_HOME", str(root / "home"))
+    return root / "home"
+
+
 @contextmanager
 def opened(root: Path) -> Iterator[Project]:
     """Open a project's instance, with the partitions of its watchlist."""
-    with dg.DagsterInstance.local_temp(str(root / "home"), overrides={"telemetry": {"enabled": False}}) as instance:
+    with (
+        # dagster.yaml keeps its files below DAGSTER_HOME, as users have it.
+        pytest.MonkeyPatch.context() as environment,
+        dg.DagsterInstance.local_temp(str(_home(root, environment)), overrides={"telemetry": {"enabled": False}}) as instance,
+    ):
         project = Project(root, instance)
         assert project.run("watchlist_partitions").success
         yield project
