@@ -118,6 +118,11 @@ class Catalog:
         row = self._row(series)
         return None if row is None else row.precision
 
+    def convention(self, series: Series) -> Convention | None:
+        """Return under which convention a stored series was asked for, or None if nothing of it is stored."""
+        row = self._row(series)
+        return None if row is None or row.first_day is None else row.convention
+
     # Reading bars
 
     def read(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[BarTable]:
@@ -297,11 +302,12 @@ class Catalog:
         if row is not None and row.first_day is not None:
             return row
         from market_data_pipeline.catalog.bar_format import described_by
+        from market_data_pipeline.catalog.convention_file import convention_of
 
         for file in self.layout.list_folder(folder).files:
             description = described_by(file.path)
             if description is not None and description[0].folder == folder.name:
-                return self.ledger.define(*description, Convention())
+                return self.ledger.define(*description, convention_of(folder))
         return row
 
     def _current(self, row: SeriesRow) -> SeriesRow:

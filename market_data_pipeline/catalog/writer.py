@@ -23,6 +23,7 @@ from market_data_pipeline.catalog.bar_format import (
     to_parquet,
     write_atomically,
 )
+from market_data_pipeline.catalog.convention_file import keep_convention
 from market_data_pipeline.catalog.disk import estimate, require_room
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
@@ -167,6 +168,7 @@ class SeriesWriter:
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True)
             sync_folder(self._folder.parent)
+        keep_convention(self._folder, self._row.convention)
 
     def _commit(self, folder_mtime_ns: int) -> None:
         with storage_errors(f"Storing {self._row.series}"):
