@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import availability, backfill, backtesting, importing, reading, report, starting, writing
+from bench import asking, availability, backfill, backtesting, importing, pacing, reading, report, sharing, starting, writing
 from bench.lines import Line
 
 BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
@@ -24,6 +24,9 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "f": ("backtest", backtesting.measure),
     "g": ("start the command line", starting.measure),
     "h": ("backfill through the daemon", backfill.measure),
+    "i": ("requests to a broker", asking.measure),
+    "j": ("leave to ask, for several processes", pacing.measure),
+    "k": ("four processes share an account", sharing.measure),
 }
 RESULTS = Path(__file__).parent / "results"
 

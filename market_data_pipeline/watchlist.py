@@ -11,6 +11,13 @@ universes:
       csv: data/inbox/{symbol}_{bar}.csv
       time_zone: America/New_York
       stamp: open
+  us_equities_ibkr:
+    calendar: NYSE
+    start: 2024-01-02
+    bars: ["1-MINUTE-LAST"]
+    instruments: ["NVDA.NASDAQ"]
+    source: ibkr
+    hours: rth
 
 Paths are relative to the folder of the project, which is the folder above the watchlist's own when that is called `config`, else its own.
 """
@@ -24,7 +31,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from market_data_pipeline.calendars import calendar_name_of_venue, calendar_named, partitions_of
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions
@@ -89,6 +96,16 @@ class CsvFiles(Section):
         return self.csv.format(instrument=path_name(series.instrument_id), symbol=symbol, venue=series.venue, bar=series.spec)
 
 
+IBKR = "ibkr"
+
+
+def _kind_of_source(value: object) -> str:
+    return "csv" if isinstance(value, Mapping | CsvFiles) else IBKR
+
+
+Source = Annotated[Annotated[CsvFiles, Tag("csv")] | Annotated[Literal["ibkr"], Tag(IBKR)], Discriminator(_kind_of_source)]
+
+
 class Universe(Section):
     """Instruments that share a calendar, a source and bar specs.
 
@@ -98,7 +115,8 @@ class Universe(Section):
         end: Last session wanted; none is up to the newest that has ended.
         bars: Bar specs.
         instruments: Instrument ids.
-        source: Where bars come from.
+        source: Where bars come from: `csv` files, or `ibkr` (how to reach it is in the environment: IB_HOST, IB_PORT …).
+        hours: Which hours the broker is asked for; none is regular hours for stocks and all hours for everything else.
         description: For the page.
     """
 
@@ -107,7 +125,8 @@ class Universe(Section):
     end: dt.date | None = None
     bars: tuple[Annotated[str, AfterValidator(_spec)], ...] = Field(min_length=1)
     instruments: tuple[Annotated[str, AfterValidator(_id)], ...] = Field(min_length=1)
-    source: CsvFiles
+    source: Source
+    hours: Literal["rth", "all"] | None = None
     description: str = ""
 
     @model_validator(mode="after")
@@ -125,7 +144,14 @@ class Universe(Section):
             raise ValueError(f"start {self.start} lies outside the calendar {self.calendar}, which knows {first} to {last}")
         if self.end is not None and self.end < self.start:
             raise ValueError(f"end {self.end} lies before start {self.start}")
+        if self.hours is not None and self.files is not None:
+            raise ValueError("hours are for a universe whose source is ibkr; files are stored as they are")
         return self
+
+    @property
+    def files(self) -> CsvFiles | None:
+        """The files its bars come from; None where the broker is asked."""
+        return self.source if isinstance(self.source, CsvFiles) else None
 
     def series(self, spec: str) -> list[Series]:
         """Return the series of one bar spec, in the order of the file."""

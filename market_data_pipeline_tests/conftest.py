@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +20,22 @@ REPOSITORY = Path(__file__).parents[1]
 settings.register_profile("project", deadline=None, derandomize=True, database=None)
 settings.load_profile("project")
 
+_STATE = "MDP_TESTS_STATE"
 _MARKED_BY_FIXTURE = {"market_data": "real_data", "browser": "browser"}
 
 
 def pytest_configure() -> None:
-    """Cut the tests off from the user's own catalog and Dagster instance. The cache of calendars stays: it is the same for everybody."""
-    for name in ("MDP_CATALOG", "MDP_CONFIG", "DAGSTER_HOME", "DAGSTER_PORT"):
+    """Cut the tests off from the user's own catalog, Dagster instance, gateway and pacing table.
+
+    The cache of calendars stays: it is the same for everybody.
+    """
+    for name in ("MDP_CATALOG", "MDP_CONFIG", "DAGSTER_HOME", "DAGSTER_PORT", *(name for name in os.environ if name.startswith("IB_"))):
         os.environ.pop(name, None)
+    # Workers of one run of the tests get it from their parent.
+    if not os.environ.get(_STATE):
+        os.environ[_STATE] = tempfile.mkdtemp(prefix="mdp-tests-state-")
+        atexit.register(shutil.rmtree, os.environ[_STATE], ignore_errors=True)
+    os.environ["XDG_STATE_HOME"] = os.environ[_STATE]
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     os.environ["MPLBACKEND"] = "Agg"
 

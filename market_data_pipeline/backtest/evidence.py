@@ -111,13 +111,13 @@ def gather(catalog: Catalog, spec: BacktestSpec, progress: Progress) -> Evidence
         PrecisionMismatch: If bars and instrument have different decimals, on which the engine would stop.
         InvalidDate: If the range holds no session of a series' calendar.
     """
+    gaps = {series: catalog.gaps(series, spec.start, spec.end) for series in spec.all_series}
+    if any(gaps.values()) and not spec.allow_gaps:
+        raise DataMissing(_what_is_missing(gaps, spec))
     definitions = {}
     for instrument_id in spec.instrument_ids:
         _require_the_currency(catalog.instruments.require(instrument_id), spec)
         definitions[instrument_id] = catalog.instruments.definition(instrument_id) or {}
-    gaps = {series: catalog.gaps(series, spec.start, spec.end) for series in spec.all_series}
-    if any(gaps.values()) and not spec.allow_gaps:
-        raise DataMissing(_what_is_missing(gaps, spec))
     found = []
     for series in spec.all_series:
         _require_same_decimals(series, catalog.instruments.precision(series.instrument_id), catalog.precision(series))
@@ -190,8 +190,11 @@ def _require_the_currency(instrument: Instrument, spec: BacktestSpec) -> None:
 
 
 def _what_is_missing(gaps: dict[Series, tuple[SessionRange, ...]], spec: BacktestSpec) -> str:
-    lines = [f"Sessions from {spec.start} to {spec.end} are missing, so {spec.name} was not run:"]
-    commands = []
+    symbols = [series.instrument_id.rpartition(".")[0] for series, ranges in gaps.items() if ranges]
+    lines = [
+        f"Data not found for {', '.join(dict.fromkeys(symbols))}: sessions from {spec.start} to {spec.end} are missing, so {spec.name} was not run:"
+    ]
+    from_broker, from_files = [], []
     for series, ranges in gaps.items():
         if not ranges:
             continue
@@ -199,7 +202,16 @@ def _what_is_missing(gaps: dict[Series, tuple[SessionRange, ...]], spec: Backtes
         lines += [f"    {one}" for one in ranges[:_SHOWN_GAPS]]
         if len(ranges) > _SHOWN_GAPS:
             lines.append(f"    … and {len(ranges) - _SHOWN_GAPS} more, to {ranges[-1].last}")
-        commands.append(f"  mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec}")
+        asked = f"--start {ranges[0].first} --end {ranges[-1].last}"
+        from_broker.append(f"  mdp load {series.instrument_id} {series.spec} --mode full {asked}")
+        from_files.append(f"  mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec}")
     return "\n".join(
-        [*lines, "Fill them:", *commands, "or run it on what there is, which the result will say: --allow-gaps (in YAML: allow_gaps: true)."]
+        [
+            *lines,
+            "Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) and fill them (in YAML: fetch: true does it):",
+            *from_broker,
+            "or import a CSV:",
+            *from_files,
+            "or run it on what there is, which the result will say: --allow-gaps (in YAML: allow_gaps: true).",
+        ]
     )

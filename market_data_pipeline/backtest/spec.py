@@ -129,6 +129,7 @@ class BacktestSpec(Section):
         oms_type: `HEDGING` keeps several positions in one instrument.
         leverage: Of margin accounts.
         fees: Instead of those of the instruments.
+        fetch: True asks Interactive Brokers for missing sessions first, where a gateway answers.
         allow_gaps: True runs although sessions are missing; the passport then says which.
         seed: Of Python's and numpy's random numbers and of the fill model.
     """
@@ -146,6 +147,7 @@ class BacktestSpec(Section):
     oms_type: Literal["NETTING", "HEDGING"] = "NETTING"
     leverage: Annotated[Decimal, Field(gt=0)] = Decimal(1)
     fees: FeeSpec | None = None
+    fetch: Annotated[bool, Strict()] = False
     allow_gaps: Annotated[bool, Strict()] = False
     seed: Annotated[int, Strict(), Field(ge=0, lt=2**32)] = 0
 
@@ -207,7 +209,8 @@ class BacktestSpec(Section):
     def fingerprint(self) -> str:
         """Return 32 hex digits that are equal exactly when two specs ask for the same, whatever their names."""
         content = self.to_json()
-        for only_words in ("name", "instruments", "bars"):
+        # `fetch` says how bars come to be there; what they are is in the fingerprint of the bars.
+        for only_words in ("name", "instruments", "bars", "fetch"):
             del content[only_words]
         content["series"] = [series.bar_type for series in self.all_series]
         return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()

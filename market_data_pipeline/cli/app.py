@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline import __version__
-from market_data_pipeline.cli import backtest, catalog, instruments
+from market_data_pipeline.cli import backtest, catalog, ibkr, instruments
 from market_data_pipeline.cli.check import check
 from market_data_pipeline.cli.import_csv import import_csv
+from market_data_pipeline.cli.load import load
 from market_data_pipeline.cli.options import CatalogOption, ConfigOption
 
 _HELP = """Bars a trader can trust, in a Parquet catalog that any Nautilus tool reads.
@@ -17,6 +18,7 @@ _HELP = """Bars a trader can trust, in a Parquet catalog that any Nautilus tool 
     \b
     Examples:
       mdp import-csv AAPL.csv --instrument AAPL.NASDAQ --bar 1-MINUTE-LAST --timezone America/New_York --stamp open
+      mdp load AAPL.NASDAQ 1-MINUTE-LAST --start 2024-01-01 --end 2024-01-31
       mdp check AAPL.NASDAQ
       mdp backtest run backtests/sma_cross_aapl.yaml
       mdp catalog verify
@@ -51,7 +53,9 @@ def _everywhere(
 
 
 app.command("import-csv", short_help="Store the bars of CSV files.")(import_csv)
+app.command("load", short_help="Fetch bars from Interactive Brokers.")(load)
 app.command("check", short_help="Say what is stored, what is missing, and what fills it.")(check)
 app.add_typer(instruments.app, name="instruments")
+app.add_typer(ibkr.app, name="ibkr")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(catalog.app, name="catalog")

@@ -26,6 +26,7 @@ def run(
     start: StartOption = None,
     end: EndOption = None,
     balance: Annotated[list[str] | None, typer.Option("--balance", metavar="MONEY", help='Starting balance, for example "100000 USD".')] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Ask Interactive Brokers for missing sessions first.")] = False,
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Run although sessions are missing; the passport says which.")] = False,
     name: Annotated[str | None, typer.Option("--name", metavar="N", help="Part of the result's id.  [default: the strategy's class]")] = None,
     results: ResultsOption = None,
@@ -34,7 +35,7 @@ def run(
 ) -> None:
     """Run a backtest; refuses a range with missing sessions unless --allow-gaps.
 
-    With a SPEC.yaml, the options --start, --end, --balance, --allow-gaps and --name win over what it says.
+    With a SPEC.yaml, the options --start, --end, --balance, --fetch, --allow-gaps and --name win over what it says.
 
     \b
     Examples:
@@ -50,9 +51,14 @@ def run(
     from market_data_pipeline.cli.rendering import backtests as look
 
     place = Place.of(context, catalog, None)
-    wanted = spec_of(spec, Typed(strategy, strategy_config, bar_type or [], start, end, balance or [], allow_gaps, name))
-    with place.opened() as stored, steps() as progress:
-        outcome = run_backtest(stored, wanted, results_folder(place, results), progress)
+    wanted = spec_of(spec, Typed(strategy, strategy_config, bar_type or [], start, end, balance or [], fetch, allow_gaps, name))
+    with place.opened() as stored:
+        if wanted.fetch:
+            from market_data_pipeline.cli.backtest_fetching import fetch_for_backtest
+
+            fetch_for_backtest(stored, wanted)
+        with steps() as progress:
+            outcome = run_backtest(stored, wanted, results_folder(place, results), progress)
     if as_json:
         show_json(look.to_json(outcome.result))
     else:

@@ -26,6 +26,7 @@ class Typed:
     start: str | None
     end: str | None
     balances: list[str]
+    fetch: bool
     allow_gaps: bool
     name: str | None
 
@@ -47,7 +48,8 @@ def spec_of(file: Path | None, typed: Typed) -> BacktestSpec:
 
     # Dates are told apart from other mistakes here, in the words that every command has for them.
     dates = {name: parse_date(text) for name, text in (("start", typed.start), ("end", typed.end)) if text is not None}
-    over: dict[str, object] = {**dates, "name": typed.name, "starting_balances": typed.balances or None, "allow_gaps": typed.allow_gaps or None}
+    over: dict[str, object] = {**dates, "name": typed.name, "starting_balances": typed.balances or None}
+    over |= {"fetch": typed.fetch or None, "allow_gaps": typed.allow_gaps or None}
     over = {name: value for name, value in over.items() if value is not None}
     if file is not None:
         if typed.strategy or typed.strategy_config or typed.bar_types:

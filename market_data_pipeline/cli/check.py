@@ -52,13 +52,13 @@ def check(
 
             draw_coverage(stored, checked, picture)
     if as_json:
-        fills = [command_that_fills(place, one.series) if one.gaps else "" for one in checked]
+        fills = [command_that_fills(place, one) if one.gaps else "" for one in checked]
         show_json({"catalog": str(place.root), "series": [look.to_json(one, fill) for one, fill in zip(checked, fills, strict=True)]})
     elif not found:
         say(how_to_start(place))
     elif in_words:
         for one in checked:
-            say(look.lines(one, command_that_fills(place, one.series) if one.gaps else ""))
+            say(look.lines(one, command_that_fills(place, one) if one.gaps else ""))
     else:
         show_table(look.TABLE_HEADERS, map(look.table_row, checked), look.TABLE_NUMBERS)
         say(look.summary(checked, place.command("check", "ID")))

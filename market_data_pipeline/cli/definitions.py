@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.domain.bar_types import parse_instrument_id
-from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, PrecisionMismatch, UsageError
+from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, UsageError
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.ingest.instruments import require_stored_decimals
 
 if TYPE_CHECKING:
     from nautilus_trader.model.instruments import Instrument
@@ -132,12 +133,4 @@ def source_name(definitions: Definitions, instrument_id: str) -> str:
 
 
 def _require_same_decimals(catalog: Catalog, instrument_id: str, precision: Precision, file: Path | None) -> None:
-    """Refuse a definition on which a backtest over the stored bars would stop at the first bar (FACTS 8)."""
-    for series in catalog.series():
-        stored = catalog.precision(series) if series.instrument_id == instrument_id else None
-        if stored is not None and stored != precision:
-            raise PrecisionMismatch(
-                f"{series} is stored with {stored.price} price and {stored.size} size decimals; the definition"
-                f"{f' in {file}' if file is not None else ''} has {precision.price} and {precision.size}. "
-                "Give it the stored decimals, or use another catalog with --catalog PATH."
-            )
+    require_stored_decimals(catalog, instrument_id, precision, f"the definition in {file}" if file is not None else "the definition")

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from market_data_pipeline import __version__
-from market_data_pipeline.cli.output import note, paint, show_json
+from market_data_pipeline.cli.output import Json, note, paint, show_json
 from market_data_pipeline.domain.errors import MarketDataError, UsageError
 
 STOPPED = 130
@@ -26,6 +26,11 @@ class Stopped(KeyboardInterrupt):
 def tell_error(error: MarketDataError, *, as_json: bool) -> int:
     """Tell an error that is meant for a person; return its exit code."""
     return _tell(type(error).__name__, str(error), error.exit_code, retryable=error.retryable, as_json=as_json)
+
+
+def error_to_json(error: MarketDataError) -> dict[str, Json]:
+    """Return an error for programs, as part of an answer that goes on without it."""
+    return {"error": type(error).__name__, "message": str(error), "retryable": error.retryable}
 
 
 def tell_usage(error: typer.TyperException, *, as_json: bool) -> int:

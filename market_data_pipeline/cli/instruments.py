@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from market_data_pipeline.cli.options import CatalogOption, ConfigOption, InstrumentsOption, JsonOption, Place
+from market_data_pipeline.cli.options import (
+    CatalogOption,
+    ClientIdOption,
+    ConfigOption,
+    HostOption,
+    InstrumentsOption,
+    JsonOption,
+    Place,
+    PortOption,
+)
+
+if TYPE_CHECKING:
+    from market_data_pipeline.ingest.instruments import Refreshed
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Definitions of instruments in the catalog.")
 
@@ -79,3 +92,74 @@ def define(
         show_json({"catalog": str(place.root), "instruments": [look.change_to_json(one) for one in changes]})
     else:
         say(look.change_line(one) for one in changes)
+
+
+@app.command(short_help="Fetch definitions from Interactive Brokers again.")
+def refresh(
+    context: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which to fetch; all that are stored if none.")] = None,
+    as_json: JsonOption = False,
+    host: HostOption = None,
+    port: PortOption = None,
+    client_id: ClientIdOption = None,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch definitions from Interactive Brokers again and say what changed; the definitions before are kept as versions.
+
+    Exit code 1 if one could not be had; the others are stored.
+
+    \b
+    Examples:
+      mdp instruments refresh
+      mdp instruments refresh AAPL.NASDAQ EUR/USD.IDEALPRO
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.cli.broker import gateway_settings
+    from market_data_pipeline.cli.fetching import fetch_definitions
+    from market_data_pipeline.domain.bar_types import parse_instrument_id
+
+    place = Place.of(context, catalog, config)
+    wanted = [parse_instrument_id(one) for one in ids or []]
+    with place.opened() as stored:
+        done = fetch_definitions(stored, gateway_settings(host, port, client_id), wanted or stored.instruments.ids())
+    _tell_fetched(place, done, f"No instrument is defined in {place.root} yet. Fetch one: {place.command('instruments', 'refresh', 'ID')}", as_json)
+
+
+@app.command(short_help="Fetch definitions of stored bars that have none.")
+def backfill(
+    context: typer.Context,
+    as_json: JsonOption = False,
+    host: HostOption = None,
+    port: PortOption = None,
+    client_id: ClientIdOption = None,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch from Interactive Brokers the definitions of all stored bars that have none. Asks nobody where all have one.
+
+    Exit code 1 if one could not be had; the others are stored.
+
+    \b
+    Examples:
+      mdp instruments backfill
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.cli.broker import gateway_settings
+    from market_data_pipeline.cli.fetching import fetch_definitions
+    from market_data_pipeline.ingest.instruments import instruments_without_definition
+
+    place = Place.of(context, catalog, config)
+    with place.opened() as stored:
+        done = fetch_definitions(stored, gateway_settings(host, port, client_id), instruments_without_definition(stored))
+    _tell_fetched(place, done, f"Every instrument with bars in {place.root} has a definition.", as_json)
+
+
+def _tell_fetched(place: Place, done: Sequence[Refreshed], nothing: str, as_json: bool) -> None:
+    from market_data_pipeline.cli.output import say, show_json
+    from market_data_pipeline.cli.rendering import definitions as look
+
+    if as_json:
+        show_json({"catalog": str(place.root), "instruments": [look.refreshed_to_json(one) for one in done]})
+    else:
+        say([look.refreshed_line(one) for one in done] or nothing)
+    if any(one.error is not None for one in done):
+        raise typer.Exit(1)

@@ -6,12 +6,20 @@ from pathlib import Path
 
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import note
+from market_data_pipeline.cli.series_check import SeriesCheck
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import ConfigurationError
 
 
-def command_that_fills(place: Place, series: Series) -> str:
-    """Return the command that brings bars of a series; with a watchlist that knows the series' files, one that can be run as it stands."""
+def command_that_fills(place: Place, check: SeriesCheck) -> str:
+    """Return the command that fills the gaps of a series, from where its bars came: the broker again, or a file.
+
+    With a watchlist that knows the series' files, it can be run as it stands.
+    """
+    series = check.series
+    if check.is_from_broker and check.gaps:
+        dates = "--start", str(check.gaps[0].first), "--end", str(check.gaps[-1].last)
+        return place.command("load", series.instrument_id, str(series.spec), "--mode", "full", *dates)
     files: list[str] = ["FILE"]
     options: list[str] = []
     if place.config is not None:
@@ -27,6 +35,8 @@ def how_to_start(place: Place) -> list[str]:
     return [
         f"Nothing is stored in {place.root} yet. Store bars from a CSV file:",
         f"  {place.command('import-csv', 'FILE', '--instrument', 'AAPL.NASDAQ', '--bar', '1-MINUTE-LAST')}",
+        "or from Interactive Brokers, or from its simulator (mdp ibkr simulate):",
+        f"  {place.command('load', 'AAPL.NASDAQ', '1-MINUTE-LAST', '--start', '2024-01-02', '--end', '2024-01-05')}",
         "or make sample data and try everything: ./dev run",
     ]
 
@@ -37,9 +47,9 @@ def _by_watchlist(config: Path, series: Series) -> tuple[list[str], list[str]] |
     watchlist = read_watchlist(config)
     universes = (one for one in watchlist.universes.values() if series.instrument_id in one.instruments and str(series.spec) in one.bars)
     universe = next(universes, None)
-    files = universe.source.paths(watchlist.project, series) if universe is not None else []
-    if universe is None or not files:
+    source = universe.files if universe is not None else None
+    files = source.paths(watchlist.project, series) if source is not None else []
+    if source is None or not files:
         return None
-    source = universe.source
     named = {"--layout": source.layout if isinstance(source.layout, str) else None, "--timezone": source.time_zone, "--stamp": source.stamp}
     return [str(file) for file in files], [word for option, value in named.items() if value for word in (option, value)]

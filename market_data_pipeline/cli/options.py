@@ -36,6 +36,9 @@ InstrumentsOption = Annotated[
     Path | None,
     typer.Option("--instruments", metavar="YAML", help="Instrument definitions.  [default: the watchlist's, else instruments.yaml in this folder]"),
 ]
+HostOption = Annotated[str | None, typer.Option("--host", metavar="HOST", help="Where IB Gateway or TWS listens.  [env: IB_HOST]")]
+PortOption = Annotated[int | None, typer.Option("--port", metavar="N", min=1, max=65_535, help="Its port.  [env: IB_PORT]")]
+ClientIdOption = Annotated[int | None, typer.Option("--client-id", metavar="N", min=1, help="First client id to try.  [env: IB_CLIENT_ID]")]
 
 
 @dataclass(frozen=True)

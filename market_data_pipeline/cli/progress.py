@@ -34,6 +34,7 @@ class Meter:
         self._task: TaskID | None = None
         self._what = ""
         self._started = self._spoke_at = time.monotonic()
+        self._quiet_until = 0.0
 
     def __enter__(self) -> Self:
         self._spoke_at = time.monotonic()
@@ -55,7 +56,7 @@ class Meter:
         if self._bar is not None:
             self._bar.start()
 
-    def show(self, what: str, done: int, total: int, counted: int | None = None) -> None:
+    def show(self, what: str, done: int, total: int, counted: int | None = None, left_s: float | None = None) -> None:
         """Tell how far it is.
 
         Args:
@@ -63,6 +64,7 @@ class Meter:
             done: How much of it.
             total: Of how much.
             counted: What the rate counts, since the start of `what`; None where nothing is counted.
+            left_s: Seconds left, where somebody knows better than the time taken so far tells.
         """
         now = time.monotonic()
         if what != self._what:
@@ -70,15 +72,37 @@ class Meter:
             if self._bar is not None:
                 if self._task is not None:
                     self._bar.remove_task(self._task)
-                self._task = self._bar.add_task(what, total=total, rate="")
+                self._task = self._bar.add_task(what, total=total, rate="", left="", remark="", until=0.0)
         spent = now - self._started
         rate = f"{counted / spent:,.0f} {self._rate}" if counted is not None and spent > 0 else ""
+        if left_s is None and done:
+            left_s = spent / done * (total - done)
+        left = f"{duration(round(left_s))} left" if left_s is not None and done < total else ""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, rate=rate)
+            self._bar.update(self._task, completed=done, total=total, rate=rate, left=left, remark="", until=0.0)
         elif now - self._spoke_at >= _SECONDS_BETWEEN_LINES:
             self._spoke_at = now
-            left = f"{duration(spent / done * (total - done))} left" if done else ""
             note(", ".join(part for part in (f"{what}: {done / total if total else 1:.0%}", rate, left) if part))
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Show beside the bar what is waited for, and count down."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, remark=why, until=time.monotonic() + seconds)
+
+    def whisper(self, text: str, seconds: float) -> None:
+        """Tell of a wait that a bar would show: where there is none, in a line, if it takes a while."""
+        now = time.monotonic()
+        # Several requests may wait for the same moment.
+        if self._bar is None and seconds >= _SECONDS_BETWEEN_LINES and now >= self._quiet_until:
+            self._spoke_at, self._quiet_until = now, now + seconds - 1
+            note(text)
+
+    def line(self, text: str) -> None:
+        """Tell something that is to stay readable: a line above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            note(text)
 
 
 class ImportMeter:
@@ -119,7 +143,17 @@ def steps() -> Iterator[Callable[[str], None]]:
 
 def _new_bar() -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    class Remark(ProgressColumn):
+        """What is going on, with the seconds that are left of a wait."""
+
+        def render(self, task: Task) -> Text:
+            left = round(task.fields["until"] - time.monotonic())
+            why = f" ({task.fields['remark']})" if task.fields["remark"] else ""
+            return Text(f"wait {duration(left)}{why}" if left > 0 else "", style="yellow", no_wrap=True, overflow="ellipsis")
+
+    words = (TextColumn(f"{{task.fields[{name}]}}") for name in ("rate", "left"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), *words, Remark())
     return Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)

@@ -60,6 +60,7 @@ class SeriesCheck:
         partial: Stored sessions of the range that are partial; None if sessions were not looked at one by one.
         thin: Complete sessions whose bars are few or far apart; None likewise.
         running: A session of the range that has not ended, and is not judged.
+        source: Where the last stored session comes from, as the ledger says; None where there are no gaps to fill.
     """
 
     stored: Availability
@@ -70,11 +71,17 @@ class SeriesCheck:
     partial: tuple[SessionRow, ...] | None = None
     thin: tuple[SessionRow, ...] | None = None
     running: dt.date | None = None
+    source: str | None = None
 
     @property
     def series(self) -> Series:
         """The series."""
         return self.stored.series
+
+    @property
+    def is_from_broker(self) -> bool:
+        """True where the newest bars come from Interactive Brokers, which can be asked again."""
+        return self.source == "ibkr"
 
     @property
     def sessions(self) -> int:
@@ -110,7 +117,8 @@ def _nothing_of(name: str, stored: Sequence[Availability], catalog: Catalog) -> 
     from difflib import get_close_matches
 
     if not stored:
-        return f"Nothing of {name} is stored: the catalog {catalog.root} is empty. Store bars with: mdp import-csv FILE --instrument ID --bar SPEC"
+        how = "mdp import-csv FILE --instrument ID --bar SPEC, or mdp load ID SPEC"
+        return f"Nothing of {name} is stored: the catalog {catalog.root} is empty. Store bars with: {how}"
     ids = list(dict.fromkeys(one.series.instrument_id for one in stored))
     names = [one.series.bar_type for one in stored] if name.endswith("-EXTERNAL") else ids
     meant = get_close_matches(name, names, 1, 0.7)
@@ -145,6 +153,9 @@ def check_series(catalog: Catalog, stored: Availability, wanted: Wanted, *, each
         end = min(end, last_over)
         coverage = catalog.coverage(stored.series, start, end) if start <= end else {}
         whole = replace(whole, end=end, counts=dict(Counter(coverage.values())), gaps=catalog.gaps(stored.series, start, end), running=running)
+    if whole.gaps and stored.last_session is not None:
+        last = catalog.sessions(stored.series, stored.last_session, stored.last_session)
+        whole = replace(whole, source=last[0].source if last else None)
     if not each_session:
         return whole
     rows = catalog.sessions(stored.series, start, end)

@@ -71,6 +71,7 @@ class LoadReport:
         failed_segments: Sessions that could not be had, with the reason.
         quarantined: Bad files found on the way and moved away, for a person.
         seconds: Time taken.
+        partial: Sessions of which a part was stored: still trading, or answered in part.
     """
 
     series: Series
@@ -83,6 +84,7 @@ class LoadReport:
     failed_segments: tuple[SessionFailure, ...]
     quarantined: tuple[str, ...] = field(default=())
     seconds: float = 0.0
+    partial: tuple[dt.date, ...] = field(default=())
 
 
 def load(
@@ -94,6 +96,7 @@ def load(
     *,
     refetch: Refetch = Refetch.NO,
     wait_s: float = 10.0,
+    now_ns: int | None = None,
 ) -> Generator[LoadEvent, None, LoadReport]:
     """Fill `sessions` of `series` from `source`, telling what happens as it happens.
 
@@ -107,6 +110,7 @@ def load(
         sessions: Dates of sessions; each must be a session of the series' calendar, and over or running.
         refetch: Whether to ask again for what is stored whole.
         wait_s: Seconds to wait for another process that writes the series.
+        now_ns: What counts as now, UTC nanoseconds; by default the clock.
 
     Yields:
         One `Planned`, then `Stored` or `SessionFailure` for each session that was not cached, oldest first, and the source's news between them.
@@ -122,9 +126,10 @@ def load(
     started = time.monotonic()
     partitions = partitions_of(series)
     wanted = sorted(set(sessions))
-    _refuse_future(series, wanted)
+    _refuse_future(series, wanted, time.time_ns() if now_ns is None else now_ns)
     stored_bars = answered = requests = gaps = 0
     failures: list[SessionFailure] = []
+    partial: list[dt.date] = []
     with catalog.writer(series, precision, source.provenance, wait_s) as writer:
         before = {row.session: row for row in catalog.sessions(series)}
         whole = {date: row for date, row in before.items() if not row.coverage.is_gap}
@@ -145,6 +150,8 @@ def load(
                     continue
                 number += 1
                 silent.pop(answer.session, None)
+                if isinstance(answer, SessionAnswer) and answer.coverage is Coverage.PARTIAL and not len(answer.bars):
+                    continue  # a session that has begun, and none of its bars has closed
                 outcome = answer if isinstance(answer, SessionFailure) else _store(writer, answer, before.get(answer.session))
                 if isinstance(outcome, SessionFailure):
                     failures.append(outcome)
@@ -152,6 +159,8 @@ def load(
                     continue
                 answered += 1
                 stored_bars += outcome.rows
+                if outcome.coverage is Coverage.PARTIAL:
+                    partial.append(outcome.session)
                 per_session = (time.monotonic() - started) / number
                 yield Stored(outcome, number, len(missing), per_session * max(len(missing) - number, 0))
             for date in silent:
@@ -169,6 +178,7 @@ def load(
         failed_segments=tuple(failures),
         quarantined=quarantined,
         seconds=time.monotonic() - started,
+        partial=tuple(partial),
     )
 
 
@@ -183,9 +193,8 @@ def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | Non
         return SessionFailure(answer.session, str(error))
 
 
-def _refuse_future(series: Series, sessions: Sequence[dt.date]) -> None:
+def _refuse_future(series: Series, sessions: Sequence[dt.date], now: int) -> None:
     partitions = partitions_of(series)
-    now = time.time_ns()
     for date in sessions:
         start, _ = partitions.window(date)
         if start >= now:

@@ -254,7 +254,20 @@ def test_a_range_without_sessions_is_refused(run: Run) -> None:
 
 def test_an_instrument_without_definition_is_refused(run: Run) -> None:
     with pytest.raises(InstrumentNotFound, match=r'id: "TSLA\.NASDAQ"'):
+        run("TSLA.NASDAQ-15-MINUTE-LAST-EXTERNAL", allow_gaps=True)
+
+
+def test_data_that_is_not_there_names_the_broker_and_the_file_that_would_bring_it(run: Run) -> None:
+    with pytest.raises(DataMissing) as error:
         run("TSLA.NASDAQ-15-MINUTE-LAST-EXTERNAL")
+    assert str(error.value).startswith("Data not found for TSLA:")
+    assert "docker compose -f deploy/docker-compose.yml up -d ib-gateway" in str(error.value)
+    assert "mdp load TSLA.NASDAQ 15-MINUTE-LAST --mode full --start 2024-01-02" in str(error.value)
+    assert "mdp import-csv FILE --instrument TSLA.NASDAQ --bar 15-MINUTE-LAST" in str(error.value)
+
+
+def test_fetching_first_does_not_change_what_a_spec_asks_for() -> None:
+    assert spec(APPLE, fetch=True).fingerprint() == spec(APPLE).fingerprint()
 
 
 def test_a_cash_account_shows_what_it_rejected(run: Run) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from market_data_pipeline.cli.main import main
+from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 
 TRACEBACK = "Traceback"
 
@@ -44,6 +45,8 @@ def _a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("MDP_CATALOG", "MDP_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("IB_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -75,3 +78,47 @@ def launched() -> Mdp:
 def root(tmp_path: Path) -> Path:
     """The folder of a catalog that nobody has made yet."""
     return tmp_path / "catalog"
+
+
+# Rules so wide that nothing waits; the gateway counts by its own.
+_HASTE = """name: haste
+small_bars: {requests: 100000, same_contract: 100000, same_contract_s: 0.01, identical_s: 0.01}
+messages: 50
+messages_s: 0.01
+matching_s: 0.01
+refusal_s: 0.01
+delay_s: 0.01
+delay_share: 0
+"""
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that the tests of a module share."""
+    with start_gateway(tmp_path_factory.mktemp("gateway"), "--no-pacing") as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[RunningGateway], RunningGateway]:
+    """Point the environment at a gateway, with rules under which nothing waits."""
+
+    def point(gateway: RunningGateway) -> RunningGateway:
+        pacing = tmp_path / "haste.yaml"
+        pacing.write_text(_HASTE)
+        for name, value in (("IB_PORT", gateway.port), ("IB_PACING", pacing), ("IB_WAIT_SCALE", 0)):
+            monkeypatch.setenv(name, str(value))
+        return gateway
+
+    return point
+
+
+@pytest.fixture
+def gateway(simulator: RunningGateway, reach: Callable[[RunningGateway], RunningGateway]) -> RunningGateway:
+    """The shared gateway, where commands look for one."""
+    return reach(simulator)
+
+
+def requests_for_bars(gateway: RunningGateway) -> int:
+    """Return how many requests for bars a gateway has been asked so far."""
+    return int(gateway.statistics()["requests"]["by_kind"].get("history", 0))

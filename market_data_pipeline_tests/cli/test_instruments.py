@@ -9,6 +9,8 @@ import pytest
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline_tests.cli.conftest import Mdp
 from market_data_pipeline_tests.cli.stored import AAPL_YAML, store_whole
+from market_data_pipeline_tests.cli.test_load import free_port
+from market_data_pipeline_tests.gateway import RunningGateway
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +109,42 @@ def test_an_instrument_that_is_not_stored(mdp: Mdp, root: Path) -> None:
     ended = mdp("instruments", "show", "AAPL.NASDAQ", "--catalog", root, "--json")
     assert (ended.code, ended.json["error"]) == (1, "InstrumentNotFound")
     assert mdp("instruments", "show", "AAPL", "--catalog", root).code == 2
+
+
+def test_a_definition_is_fetched_again_and_what_changed_is_told(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    Path("thin.yaml").write_text(
+        "instruments:\n  - id: AAPL.NASDAQ\n    type: equity\n    currency: USD\n    price_precision: 2\n    isin: US0000000000\n"
+    )
+    mdp("instruments", "define", "--instruments", "thin.yaml", "--catalog", root)
+    ended = mdp("instruments", "refresh", "--catalog", root)
+    assert ended.code == 0
+    assert ended.out.startswith("AAPL.NASDAQ: changed (")
+    assert "isin" in ended.out
+    assert mdp("instruments", "refresh", "AAPL.NASDAQ", "--catalog", root).out == "AAPL.NASDAQ: unchanged\n"
+    versions = mdp("instruments", "show", "AAPL.NASDAQ", "--versions", "--json", "--catalog", root).json["versions"]
+    assert [one["source"] for one in versions] == ["thin.yaml", "ibkr"]
+
+
+def test_one_definition_that_cannot_be_had_does_not_stop_the_others(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    ended = mdp("instruments", "refresh", "NOSUCH.NASDAQ", "MSFT.NASDAQ", "--json", "--catalog", root)
+    assert ended.code == 1
+    assert [(one["id"], one["outcome"]) for one in ended.json["instruments"]] == [("NOSUCH.NASDAQ", "failed"), ("MSFT.NASDAQ", "new")]
+    assert ended.json["instruments"][0]["error"]["error"] == "ContractUnknown"
+
+
+def test_a_fetched_definition_that_stored_bars_contradict_is_refused(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    from market_data_pipeline.domain.bar_types import Series
+
+    store_whole(root, ["2024-02-05"], Series.of("EUR/USD.IDEALPRO", "1-MINUTE-MID"))
+    ended = mdp("instruments", "backfill", "--catalog", root)
+    assert ended.code == 1
+    assert "is stored with 2 price and 0 size decimals; the definition that Interactive Brokers gives now has 5 and " in ended.out
+
+
+def test_bars_without_a_definition_get_one(mdp: Mdp, root: Path, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_whole(root, ["2024-02-05"])
+    assert mdp("instruments", "backfill", "--catalog", root).out == "AAPL.NASDAQ: new\n"
+    monkeypatch.setenv("IB_PORT", str(free_port()))
+    again = mdp("instruments", "backfill", "--catalog", root)
+    assert (again.code, again.out) == (0, f"Every instrument with bars in {root} has a definition.\n")
+    assert mdp("instruments", "refresh", "--catalog", root).code == 1

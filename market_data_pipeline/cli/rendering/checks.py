@@ -98,7 +98,7 @@ def _next(check: SeriesCheck, fill: str) -> list[str]:
     text = []
     if check.gaps:
         text.append(f"  fill it: {fill}")
-    if check.partial:
+    if check.partial and not check.is_from_broker:
         text.append("    a file with the whole session completes it; if nothing more was traded, import it again with --accept-holes")
     if check.stored.bad_files:
         text.append("  move bad files away: mdp catalog verify")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from market_data_pipeline.catalog.instrument_files import Definition
 from market_data_pipeline.catalog.instruments import InstrumentChange, InstrumentVersion
 from market_data_pipeline.cli.definitions import StoredInstrument
+from market_data_pipeline.cli.endings import error_to_json
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.words import iso, utc
+from market_data_pipeline.ingest.instruments import Refreshed
 
 HEADERS = ("ID", "CLASS", "CURRENCY", "TICK", "PRICE DECIMALS", "SIZE DECIMALS")
 NUMBERS = HEADERS[3:]
@@ -73,7 +75,21 @@ def change_line(change: InstrumentChange) -> str:
     return f"{change.instrument_id}: {change.outcome}{changes}"
 
 
-def change_to_json(change: InstrumentChange) -> Json:
+def change_to_json(change: InstrumentChange) -> dict[str, Json]:
     """Return what storing a definition did, for programs."""
     changes = [{"field": one.field, "old": one.old, "new": one.new} for one in change.changes]
     return {"id": change.instrument_id, "outcome": str(change.outcome), "changes": changes}
+
+
+def refreshed_line(one: Refreshed) -> str:
+    """Return what became of a definition that was fetched, in a line."""
+    if one.change is not None:
+        return change_line(one.change)
+    return f"{one.instrument_id}: {paint('failed', 'red')}: {one.error}"
+
+
+def refreshed_to_json(one: Refreshed) -> Json:
+    """Return what became of a definition that was fetched, for programs."""
+    if one.change is not None:
+        return {**change_to_json(one.change), "error": None}
+    return {"id": one.instrument_id, "outcome": "failed", "changes": [], "error": error_to_json(one.error) if one.error is not None else None}

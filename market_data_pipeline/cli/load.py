@@ -1,0 +1,78 @@
+"""`mdp load`: bars of Interactive Brokers into the catalog."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from market_data_pipeline.cli.options import (
+    CatalogOption,
+    ClientIdOption,
+    ConfigOption,
+    EndOption,
+    HostOption,
+    JsonOption,
+    Place,
+    PortOption,
+    StartOption,
+)
+
+# A test holds these against the enums of the use case, which are too heavy to import for `--help`.
+Modes = Literal["tail", "backfill", "full"]
+HoursChoice = Literal["rth", "all"]
+SizesChoice = Literal["documented", "observed"]
+DecimalsChoice = Literal["refuse", "round"]
+
+
+def load(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="ID|SYMBOL", help="AAPL.NASDAQ; or AAPL, EURUSD, ES@FUT to be looked up at the broker.")],
+    bar: Annotated[str, typer.Argument(metavar="SPEC", help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")],
+    mode: Annotated[Modes | None, typer.Option("--mode", help="From where to where.  [default: full with --start, else tail]")] = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell the plan and what it takes; ask for no bars, store nothing.")] = False,
+    no_holes: Annotated[bool, typer.Option("--no-holes", help="Leave holes between the first and the last stored session.")] = False,
+    hours: Annotated[HoursChoice | None, typer.Option("--hours", help="[default: as stored; else rth for stocks, all for others]")] = None,
+    refetch: Annotated[bool, typer.Option("--refetch", help="Also ask again for sessions that are stored whole.")] = False,
+    sizes: Annotated[SizesChoice | None, typer.Option("--sizes", help="How much one request asks for.  [env: IB_REQUEST_SIZES]")] = None,
+    decimals: Annotated[
+        DecimalsChoice | None,
+        typer.Option("--excess-decimals", help="Values with more decimals than the instrument has.  [default: refuse; env: IB_EXCESS_DECIMALS]"),
+    ] = None,
+    as_json: JsonOption = False,
+    host: HostOption = None,
+    port: PortOption = None,
+    client_id: ClientIdOption = None,
+    catalog: CatalogOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch bars from Interactive Brokers, only those that are not stored, each session stored as soon as it is whole.
+
+    tail goes from the last stored session to now, backfill from the first stored session back (to --start, or as far as one request
+    reaches), full over everything that the broker has. Holes between stored sessions are filled in every mode. --start and --end bound
+    every mode. With nothing stored, every mode is full.
+
+    Exit code 1 if a session or a series could not be had; the others are stored, and the same command asks only for what is missing.
+
+    \b
+    Examples:
+      mdp load AAPL.NASDAQ 1-MINUTE-LAST --start 2024-01-01 --end 2024-01-31
+      mdp load AAPL MSFT 1-DAY-LAST --dry-run
+      mdp load EUR/USD.IDEALPRO 15-MINUTE-MID --mode backfill --start 2023-01-01
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from market_data_pipeline.cli.broker import gateway_settings
+    from market_data_pipeline.cli.loading import Wishes, carry_out
+    from market_data_pipeline.cli.output import say, show_json
+    from market_data_pipeline.cli.rendering import loads as look
+
+    place = Place.of(context, catalog, config)
+    wishes = Wishes.parse(names, bar, mode, start, end, hours, no_holes=no_holes, refetch=refetch, dry_run=dry_run)
+    done = carry_out(place, gateway_settings(host, port, client_id, sizes, decimals), wishes)
+    if as_json:
+        show_json({"catalog": str(place.root), **look.to_json(done)})
+    else:
+        say(look.lines(done, place.command))
+    if done.failed:
+        raise typer.Exit(1)

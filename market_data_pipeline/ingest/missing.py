@@ -1,0 +1,76 @@
+"""Ask the broker for what a backtest lacks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from market_data_pipeline.calendars import partitions_of
+from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.errors import DataMissing, SourceUnavailable
+from market_data_pipeline.ingest.from_broker import open_series
+from market_data_pipeline.ingest.load import LoadEvent, LoadReport, load
+
+if TYPE_CHECKING:
+    from market_data_pipeline.sources.ibkr import IbkrGateway
+
+
+def fetch_missing(
+    catalog: Catalog, gateway: Callable[[], IbkrGateway], wanted: Sequence[Series], start: dt.date, end: dt.date, *, wait_s: float = 10.0
+) -> Generator[tuple[Series, LoadEvent], None, tuple[LoadReport, ...]]:
+    """Fill the gaps of some series between two dates, telling what happens as it happens. Where nothing is missing, nobody is asked.
+
+    Args:
+        catalog: Where to store.
+        gateway: Opens the gateway; only called where something is missing.
+        wanted: The series.
+        start: First session, inclusive.
+        end: Last session, inclusive.
+        wait_s: Seconds to wait for another process that writes a series.
+
+    Yields:
+        (series, event) of each load.
+
+    Returns:
+        The reports, one for each series that had gaps.
+
+    Raises:
+        DataMissing: If sessions are missing and no gateway answers; the message says what to do.
+        SourceError: If the gateway could not give them.
+        CatalogError: If storing fails.
+    """
+    reports = []
+    for series in wanted:
+        gaps = catalog.gaps(series, start, end)
+        sessions = [date for gap in gaps for date in partitions_of(series).dates_between(gap.first, gap.last)]
+        if not sessions:
+            continue
+        try:
+            opened = open_series(catalog, gateway(), series)
+            with closing(load(catalog, opened.source, series, opened.instrument.precision, sessions, wait_s=wait_s)) as steps:
+                reports.append((yield from _named(series, steps)))
+        except SourceUnavailable as error:
+            raise DataMissing(_not_found(series, sessions, error)) from error
+    return tuple(reports)
+
+
+def _named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Generator[tuple[Series, LoadEvent], None, LoadReport]:
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            report: LoadReport = end.value
+            return report
+        yield series, event
+
+
+def _not_found(series: Series, sessions: Sequence[dt.date], error: SourceUnavailable) -> str:
+    symbol = series.instrument_id.rpartition(".")[0]
+    return (
+        f"Data not found for {symbol}: {len(sessions)} sessions of {series} from {sessions[0]} to {sessions[-1]} are not stored, and no gateway gave "
+        f"them ({error}) Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) or import a CSV "
+        f"(mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec})."
+    )

@@ -1,0 +1,89 @@
+"""ib_async as anybody uses it, against a simulated gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ib_async import IB, Contract, Forex, StartupFetch, Stock
+from ib_async.objects import BarData
+
+from market_data_pipeline_tests.gateway import RunningGateway
+
+PATIENCE_S = 30.0
+AAPL = Stock("AAPL", "SMART", "USD")
+EURUSD = Forex("EURUSD")
+
+
+@dataclass
+class Session:
+    """A connected ib_async, and the errors that it was told.
+
+    Attributes:
+        ib: The client.
+        errors: (request id, code, text), the farms' messages at the start left out.
+    """
+
+    ib: IB
+    errors: list[tuple[int, int, str]] = field(default_factory=list)
+
+    @property
+    def codes(self) -> list[int]:
+        """The codes of its errors."""
+        return [code for _, code, _ in self.errors]
+
+    @property
+    def client(self) -> Any:
+        """ib_async's side of the socket, which has no types."""
+        return self.ib.client
+
+    async def bars(
+        self,
+        contract: Contract = AAPL,
+        *,
+        end: str = "",
+        duration: str = "1 D",
+        size: str = "1 min",
+        what: str = "TRADES",
+        rth: bool = True,
+        timeout: float = 10,
+    ) -> list[BarData]:
+        """Ask for bars, formatDate 2."""
+        return list(await self.ib.reqHistoricalDataAsync(contract, end, duration, size, what, rth, 2, timeout=timeout))
+
+    async def until(self, code: int) -> None:
+        """Wait until an error of this code was told."""
+        async with asyncio.timeout(PATIENCE_S):
+            while code not in self.codes:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def session(gateway: RunningGateway, client_id: int = 1) -> AsyncIterator[Session]:
+    """Connect ib_async, read-only and with nothing fetched at the start."""
+    ib = IB()
+    opened = Session(ib)
+
+    def note(request_id: int, code: int, text: str, _: object) -> None:
+        if code not in {2104, 2106, 2158}:
+            opened.errors.append((request_id, code, text))
+
+    ib.errorEvent += note
+    await ib.connectAsync(gateway.host, gateway.port, client_id, timeout=5, readonly=True, fetchFields=StartupFetch(0))
+    try:
+        yield opened
+    finally:
+        ib.disconnect()
+
+
+def run[R](conversation: Coroutine[Any, Any, R]) -> R:
+    """Run a conversation to its end."""
+
+    async def within() -> R:
+        async with asyncio.timeout(PATIENCE_S):
+            return await conversation
+
+    return asyncio.run(within())
