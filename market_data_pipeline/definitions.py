@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from market_data_pipeline.orchestration.backtests import backtest_assets
+from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
@@ -24,9 +25,16 @@ def assemble(watchlist_path: Path, specs: Path, catalog: Path, results: Path) ->
     watchlist = read_watchlist(watchlist_path)
     universes = [universe_parts(watchlist, name) for name in watchlist.universes]
     return dg.Definitions(
-        assets=[*(asset for parts in universes for asset in parts.assets), *backtest_assets(specs, [parts.availability for parts in universes])],
+        assets=[
+            *(asset for parts in universes for asset in parts.assets),
+            *backtest_assets(specs, [parts.availability for parts in universes], watchlist),
+        ],
         jobs=[*(job for parts in universes for job in parts.jobs), *backtest_jobs(), watchlist_job([parts.partitions for parts in universes], specs)],
-        resources={"catalog": CatalogResource(path=str(catalog)), "results": BacktestResults(path=str(results))},
+        resources={
+            "catalog": CatalogResource(path=str(catalog)),
+            "results": BacktestResults(path=str(results)),
+            "ibkr": IbkrResource.of_environment(),
+        },
         executor=in_process,
     )
 

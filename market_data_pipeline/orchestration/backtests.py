@@ -2,23 +2,28 @@
 
 # No `from __future__ import annotations`: Dagster reads the annotations of assets as they are.
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from market_data_pipeline.domain.errors import InvalidPartition
+from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
+from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.metadata import png
 from market_data_pipeline.orchestration.partitions import RegisteredPartitions, asked_names
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource
+from market_data_pipeline.watchlist import Watchlist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from market_data_pipeline.backtest import BacktestOutcome, BacktestSpec
     from market_data_pipeline.catalog import Catalog
+    from market_data_pipeline.sources.ibkr import IbkrGateway
 
 FROM_SPEC = dg.AssetKey(["backtests", "from_spec"])
 AD_HOC = dg.AssetKey(["backtests", "ad_hoc"])
@@ -40,7 +45,7 @@ def spec_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]") -> list[dg.AssetsDefinition]:
+def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]", watchlist: Watchlist) -> list[dg.AssetsDefinition]:
     """Make the backtest assets. They do not depend on partitions of the bars: each checks for itself what it needs."""
 
     @dg.asset(
@@ -52,17 +57,22 @@ def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]") -> list[dg.
         owners=["team:market-data"],
         description=(
             f"Backtests by Nautilus' own engine over the catalog, one partition for each spec in {folder.name}/. Sessions that are missing in the "
-            "range stop it, with the commands that fill them, unless the spec allows gaps. Its passport says on exactly which bars it stands."
+            "range are fetched from Interactive Brokers first where the spec says `fetch: true`; else they stop it and say what fills them, "
+            "unless the spec allows gaps. Its passport says on exactly which bars it stands."
         ),
     )
-    def backtest(context: dg.AssetExecutionContext, catalog: CatalogResource, results: BacktestResults) -> dg.MaterializeResult[None]:
-        with one_clear_message():
+    def backtest(
+        context: dg.AssetExecutionContext, catalog: CatalogResource, results: BacktestResults, ibkr: IbkrResource
+    ) -> dg.MaterializeResult[None]:
+        with one_clear_message(), ibkr.for_run() as gateway:
             from market_data_pipeline.backtest import BacktestSpec
 
             names = asked_names(context, SPECS, spec_names(folder), "backtest spec", f"{folder.name}/")
             if len(names) > 1:
                 raise InvalidPartition(f"One run makes one backtest; this one was asked for {', '.join(names)}. Launch a run for each.")
-            return _run(context, catalog.open(), BacktestSpec.read(folder / f"{names[0]}.yaml"), results)
+            spec = BacktestSpec.read(folder / f"{names[0]}.yaml")
+            _fetch(context, catalog.open(), spec, watchlist, gateway)
+            return _run(context, catalog.open(), spec, results)
 
     @dg.asset(
         key=AD_HOC,
@@ -72,14 +82,45 @@ def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]") -> list[dg.
         description="A backtest whose spec is given as configuration, with the keys that a file in backtests/ has.",
     )
     def backtest_ad_hoc(
-        context: dg.AssetExecutionContext, config: AdHocBacktest, catalog: CatalogResource, results: BacktestResults
+        context: dg.AssetExecutionContext, config: AdHocBacktest, catalog: CatalogResource, results: BacktestResults, ibkr: IbkrResource
     ) -> dg.MaterializeResult[None]:
-        with one_clear_message():
+        with one_clear_message(), ibkr.for_run() as gateway:
             from market_data_pipeline.backtest import BacktestSpec
 
-            return _run(context, catalog.open(), BacktestSpec.of(config.spec), results)
+            spec = BacktestSpec.of(config.spec)
+            _fetch(context, catalog.open(), spec, watchlist, gateway)
+            return _run(context, catalog.open(), spec, results)
 
     return [backtest, backtest_ad_hoc]
+
+
+def _fetch(
+    context: dg.AssetExecutionContext, catalog: "Catalog", spec: "BacktestSpec", watchlist: Watchlist, gateway: "Callable[[], IbkrGateway]"
+) -> None:
+    """Fill what a spec with `fetch: true` lacks; each session stored is shown at its bars asset, where a universe has one."""
+    if not spec.fetch:
+        return
+    from market_data_pipeline.domain.source import SessionFailure, SourceNews
+    from market_data_pipeline.ingest.load import Planned, Stored
+    from market_data_pipeline.ingest.missing import fetch_missing
+
+    shown = Materializations(context)
+    try:
+        for series, event in fetch_missing(catalog, gateway, spec.all_series, spec.start, spec.end):
+            if isinstance(event, Stored):
+                if (key := bars_key_of(watchlist, series)) is not None:
+                    shown.add(session_materialization(key, series, event.row, {"outcome": "fetched for a backtest"}))
+                if event.done == event.of:
+                    context.log.info(f"{series}: {event.of} sessions asked for")
+            elif isinstance(event, Planned):
+                context.log.info(f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests before {spec.name} can run.")
+            elif isinstance(event, SourceNews):
+                shown.tell()
+                context.log.info(f"{series}: {event.message}")
+            elif isinstance(event, SessionFailure):
+                context.log.warning(f"{series} {event.session}: {event.reason}")
+    finally:
+        shown.tell()
 
 
 def _run(context: dg.AssetExecutionContext, catalog: "Catalog", spec: "BacktestSpec", results: BacktestResults) -> dg.MaterializeResult[None]:

@@ -4,19 +4,20 @@
 
 import datetime as dt
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.errors import SessionNotInSource
+from market_data_pipeline.domain.errors import MarketDataError, SessionNotInSource, SourceUnavailable
 from market_data_pipeline.domain.source import SessionFailure, SourceNews
-from market_data_pipeline.ingest.instruments import stored_or_defined
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Planned, Refetch, Stored, load
 from market_data_pipeline.orchestration.beta import beta_parameters
+from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.checks import check_specs, evaluate
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.materializations import Materializations
@@ -29,9 +30,13 @@ from market_data_pipeline.watchlist import Watchlist
 if TYPE_CHECKING:
     from dagster._core.definitions.metadata import RawMetadataValue
 
+    from market_data_pipeline.sources.ibkr import IbkrGateway
+
 _SECONDS_BETWEEN_LINES = 2.0
+_SECONDS_WORTH_TELLING = 60
 # A picture of each session is for a person who made a few of them, not for a backfill of years.
 _PICTURES_AT_MOST = 3
+_REASONS_SHOWN = 5
 
 
 class BarsConfig(dg.Config):
@@ -51,10 +56,25 @@ def bars_key(name: str, spec: str) -> dg.AssetKey:
     return dg.AssetKey([name, f"bars_{spec.lower().replace('-', '_')}"])
 
 
+def bars_key_of(watchlist: Watchlist, series: Series) -> dg.AssetKey | None:
+    """Return the asset key of the first universe that has a series, or None."""
+    spec = str(series.spec)
+    wanted = (name for name, universe in watchlist.universes.items() if series.instrument_id in universe.instruments and spec in universe.bars)
+    name = next(wanted, None)
+    return None if name is None else bars_key(name, spec)
+
+
+def session_materialization(key: dg.AssetKey, series: Series, row: SessionRow, more: "Mapping[str, RawMetadataValue]") -> dg.AssetMaterialization:
+    """Return what the page shows of a stored session."""
+    partition = dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id})
+    return dg.AssetMaterialization(asset_key=key, partition=partition, metadata={**session_metadata(row), **more})
+
+
 def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) -> dg.AssetsDefinition:
     """Make the bars asset of a universe and bar spec."""
     key = bars_key(partitions.name, spec)
     universe = partitions.universe
+    origin = universe.files.csv if universe.files is not None else "Interactive Brokers"
     with beta_parameters():
 
         @dg.asset(
@@ -65,21 +85,23 @@ def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) 
             output_required=False,
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=partitions.name,
-            kinds={"parquet", "nautilus", "csv"},
+            kinds={"parquet", "nautilus", "csv" if universe.files else "ibkr"},
             owners=["team:market-data"],
             description=(
-                f"Bars {spec} of {len(universe.instruments)} instruments by the calendar {universe.calendar}, from {universe.source.csv}. "
+                f"Bars {spec} of {len(universe.instruments)} instruments by the calendar {universe.calendar}, from {origin}. "
                 "One partition is one session of one instrument. What is stored whole is not asked for again; a range of sessions is one run, "
                 "and each session is stored, and shown here, as soon as it is whole."
             ),
             metadata={"dagster/column_schema": BAR_COLUMNS, "bar_spec": spec, "calendar": universe.calendar},
         )
-        def bars(context: dg.AssetExecutionContext, config: BarsConfig, catalog: CatalogResource) -> Iterator[dg.AssetCheckResult]:
-            with one_clear_message():
+        def bars(
+            context: dg.AssetExecutionContext, config: BarsConfig, catalog: CatalogResource, ibkr: IbkrResource
+        ) -> Iterator[dg.AssetCheckResult]:
+            with one_clear_message(), ibkr.for_run() as gateway:
                 asked = asked_sessions(context, partitions, spec)
-                run = _BarsRun(context, config, catalog.open(), watchlist, partitions, spec, sum(map(len, asked.values())))
+                run = _BarsRun(context, config, catalog.open(), gateway, watchlist, partitions, spec, sum(map(len, asked.values())))
                 for instrument, sessions in asked.items():
-                    run.load(instrument, sessions)
+                    run.load_or_note(instrument, sessions, alone=len(asked) == 1)
                 yield from evaluate(run.catalog, partitions, spec, asked)
                 run.fail_if_incomplete()
 
@@ -94,24 +116,39 @@ class _BarsRun:
         context: dg.AssetExecutionContext,
         config: BarsConfig,
         catalog: Catalog,
+        gateway: "Callable[[], IbkrGateway]",
         watchlist: Watchlist,
         partitions: UniversePartitions,
         spec: str,
         sessions: int,
     ) -> None:
-        self._context, self._config, self.catalog, self._watchlist = context, config, catalog, watchlist
+        self._context, self._config, self.catalog, self._gateway, self._watchlist = context, config, catalog, gateway, watchlist
         self._partitions, self._spec, self._sessions = partitions, spec, sessions
         self._failures: list[tuple[str, SessionFailure]] = []
         self._shown = Materializations(context)
         self._said_at = 0.0
 
-    def load(self, instrument: str, sessions: Sequence[dt.date]) -> None:
+    def load_or_note(self, instrument: str, sessions: Sequence[dt.date], *, alone: bool) -> None:
+        """Fill the sessions of one instrument; where it cannot be had, others go on.
+
+        Raises:
+            MarketDataError: If it is the only one of the run, or nobody is there to ask for the others either.
+        """
+        try:
+            self._load(instrument, sessions)
+        except MarketDataError as error:
+            nobody_there = isinstance(error, SourceUnavailable) and self._partitions.universe.files is None
+            if alone or nobody_there:
+                raise
+            self._context.log.warning(f"{instrument}: {error}")
+            self._failures += [(instrument, SessionFailure(session, str(error))) for session in sessions]
+
+    def _load(self, instrument: str, sessions: Sequence[dt.date]) -> None:
         """Fill the sessions of one instrument and show each as it is stored."""
         series = Series.of(instrument, self._spec)
-        precision = stored_or_defined(self.catalog, instrument, lambda: self._watchlist.definitions)
         refetch = Refetch.YES if self._config.refetch else Refetch.NO
-        with source_of(self._watchlist, self._partitions.universe, series, self.catalog) as source:
-            steps = load(self.catalog, source, series, precision, sessions, refetch=refetch, wait_s=self._config.wait_s)
+        with source_of(self._watchlist, self._partitions.universe, series, self.catalog, self._gateway) as opened:
+            steps = load(self.catalog, opened.source, series, opened.precision, sessions, refetch=refetch, wait_s=self._config.wait_s)
             # Closed here and not by chance later: a run that is cancelled still brings the ledger up to date.
             with closing(steps):
                 try:
@@ -135,8 +172,10 @@ class _BarsRun:
 
     def _tell(self, series: Series, event: LoadEvent) -> None:
         if isinstance(event, Planned):
+            takes = f", about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
-                f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests; {len(event.cached)} are stored whole already."
+                f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests{takes}; "
+                f"{len(event.cached)} are stored whole already."
             )
             for row in event.cached:
                 self._show(series, row, {"outcome": "stored before"})
@@ -158,13 +197,8 @@ class _BarsRun:
         picture: dict[str, RawMetadataValue] = {}
         if self._sessions <= _PICTURES_AT_MOST and row.rows:
             picture = {"closes": picture_of_closes(self.catalog, series, row.session)}
-        self._shown.add(
-            dg.AssetMaterialization(
-                asset_key=bars_key(self._partitions.name, self._spec),
-                partition=dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id}),
-                metadata={**session_metadata(row), **more, **picture},
-            )
-        )
+        key = bars_key(self._partitions.name, self._spec)
+        self._shown.add(session_materialization(key, series, row, {**more, **picture}))
 
     def fail_if_incomplete(self) -> None:
         """Fail the run where sessions could not be had; what was stored stays, and is shown.
@@ -174,10 +208,15 @@ class _BarsRun:
         """
         if not self._failures:
             return
-        lines = [f"{instrument} {failure.session}: {failure.reason}" for instrument, failure in self._failures[:5]]
-        more = f" … and {len(self._failures) - 5} more." if len(self._failures) > 5 else ""
+        lines = []
+        for (instrument, reason), group in groupby(self._failures, key=lambda one: (one[0], one[1].reason)):
+            sessions = [failure.session for _, failure in group]
+            when = f"{sessions[0]}" if len(sessions) == 1 else f"{sessions[0]} to {sessions[-1]} ({len(sessions)} sessions)"
+            lines.append(f"{instrument} {when}: {reason}")
+        more = f" … and {len(lines) - _REASONS_SHOWN} more." if len(lines) > _REASONS_SHOWN else ""
         stored = self._sessions - len(self._failures)
+        reasons = "; ".join(lines[:_REASONS_SHOWN]) + more
         raise SessionNotInSource(
-            f"{len(self._failures)} of {self._sessions} sessions could not be had; {stored} are stored and stay. {'; '.join(lines)}{more} "
+            f"{len(self._failures)} of {self._sessions} sessions could not be had; {stored} are stored and stay. {reasons} "
             "Mend the source and materialise the missing partitions again: only they are asked for."
         )

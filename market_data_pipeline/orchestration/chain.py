@@ -1,4 +1,4 @@
-"""The whole chain as `dagster job execute` calls, for `./dev run`: one line a job, its name, a tab, its tags.
+"""The whole chain of the universes that need no broker as `dagster job execute` calls, for `./dev run`: one line a job, its name, a tab, its tags.
 
 One asset job cannot mix partitions, so the chain is several jobs, in this order: instruments, bars and availability of each universe,
 then each backtest spec. With `--summary` it says what stands afterwards.
@@ -25,6 +25,8 @@ def calls(instance: dg.DagsterInstance) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the name and tags of each job of the chain. The watchlist's partitions must be registered."""
     watchlist = read_watchlist(place("MDP_CONFIG", "config/watchlist.yaml"))
     for name, universe in watchlist.universes.items():
+        if universe.files is None:
+            continue  # a gateway need not be there: `./dev run` needs no account
         partitions = UniversePartitions.of(name, universe)
         registered = instance.get_dynamic_partitions(f"{name}_instruments")
         last = universe.last_session(universe.bars[0])

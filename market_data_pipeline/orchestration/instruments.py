@@ -2,14 +2,23 @@
 
 # No `from __future__ import annotations`: Dagster reads the annotations of assets as they are.
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.ingest.instruments import store_definition
 from market_data_pipeline.orchestration.beta import beta_parameters
+from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_instruments
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.watchlist import Watchlist
+
+if TYPE_CHECKING:
+    from market_data_pipeline.catalog.instruments import InstrumentChange
+    from market_data_pipeline.sources.ibkr import IbkrGateway
 
 
 def instruments_asset(watchlist: Watchlist, partitions: UniversePartitions) -> dg.AssetsDefinition:
@@ -21,20 +30,37 @@ def instruments_asset(watchlist: Watchlist, partitions: UniversePartitions) -> d
             partitions_def=partitions.instruments,
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=partitions.name,
-            kinds={"parquet", "nautilus", "yaml"},
+            kinds={"parquet", "nautilus", "yaml" if partitions.universe.files else "ibkr"},
             owners=["team:market-data"],
             description=(
-                "Instrument definitions in the catalog, one current definition an id, older versions beside it. They come from the definitions "
-                "file that the watchlist names; currency pairs of ISO codes are known without being told."
+                "Instrument definitions in the catalog, one current definition an id, older versions beside it. They come from "
+                + (
+                    "the definitions file that the watchlist names; currency pairs of ISO codes are known without being told."
+                    if partitions.universe.files
+                    else "Interactive Brokers, through Nautilus' own parser: ids are those of its live adapter."
+                )
             ),
         )
-        def instruments(context: dg.AssetExecutionContext, catalog: CatalogResource) -> None:
-            with one_clear_message():
+        def instruments(context: dg.AssetExecutionContext, catalog: CatalogResource, ibkr: IbkrResource) -> None:
+            with one_clear_message(), ibkr.for_run() as gateway:
                 store = catalog.open()
+                define = _definer(store, watchlist, partitions, gateway)
                 for instrument in asked_instruments(context, partitions):
-                    change = store_definition(store, instrument, watchlist.definitions)
+                    change = define(instrument)
                     context.log.info(f"{instrument}: {change.outcome}{': ' + ', '.join(map(str, change.changes)) if change.changes else ''}")
                     facts = {name: str(value) for name, value in (store.instruments.definition(instrument) or {}).items() if value is not None}
                     context.add_asset_metadata({"outcome": str(change.outcome), **facts}, partition_key=instrument)
 
     return instruments
+
+
+def _definer(
+    store: Catalog, watchlist: Watchlist, partitions: UniversePartitions, gateway: "Callable[[], IbkrGateway]"
+) -> "Callable[[str], InstrumentChange]":
+    """Return what stores the definition of an instrument of a universe, asking whom the universe asks."""
+    if partitions.universe.files is not None:
+        return lambda instrument: store_definition(store, instrument, watchlist.definitions)
+    from market_data_pipeline.ingest.instruments import refresh_instrument
+
+    opened = gateway()
+    return lambda instrument: refresh_instrument(store, opened, instrument)

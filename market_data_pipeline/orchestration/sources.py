@@ -1,12 +1,14 @@
-"""Which source a universe asks. Interactive Brokers joins here."""
+"""Which source a universe asks, and what it needs to know first: the decimals of the instrument, whose definition is stored before any bar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.domain.errors import SourceUnavailable
+from market_data_pipeline.ingest.instruments import stored_or_defined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,21 +16,53 @@ if TYPE_CHECKING:
 
     from market_data_pipeline.catalog import Catalog
     from market_data_pipeline.domain.bar_types import Series
-    from market_data_pipeline.domain.source import BarSource
+    from market_data_pipeline.domain.source import BarSource, Precision
     from market_data_pipeline.sources.csv import CsvLayout
-    from market_data_pipeline.watchlist import Universe, Watchlist
+    from market_data_pipeline.sources.ibkr import IbkrGateway
+    from market_data_pipeline.watchlist import CsvFiles, Universe, Watchlist
+
+
+@dataclass(frozen=True)
+class OpenedSource:
+    """A source that can be asked for bars of one series, at these decimals."""
+
+    source: BarSource
+    precision: Precision
 
 
 @contextmanager
-def source_of(watchlist: Watchlist, universe: Universe, series: Series, catalog: Catalog) -> Iterator[BarSource]:
-    """Open the source of a series, and free what it holds afterwards.
+def source_of(
+    watchlist: Watchlist, universe: Universe, series: Series, catalog: Catalog, gateway: Callable[[], IbkrGateway]
+) -> Iterator[OpenedSource]:
+    """Open the source of a series, and free what it holds afterwards. The instrument's definition is stored first.
+
+    Args:
+        watchlist: Knows where files and definitions are.
+        universe: The universe of the series.
+        series: The series.
+        catalog: Where definition and bars go.
+        gateway: Opens the gateway; only called for a universe whose source is the broker.
 
     Raises:
-        SourceUnavailable: If no file of the series exists.
+        SourceUnavailable: If no file of the series exists, or no gateway answers.
+        InstrumentNotFound: If none is stored and none is known.
     """
+    if universe.files is None:
+        from market_data_pipeline.ingest.from_broker import open_series
+        from market_data_pipeline.sources.ibkr import Hours
+
+        asked = open_series(catalog, gateway(), series, Hours(universe.hours) if universe.hours else None)
+        yield OpenedSource(asked.source, asked.instrument.precision)
+        return
+    precision = stored_or_defined(catalog, series.instrument_id, lambda: watchlist.definitions)
+    with _csv_source(watchlist, universe.files, series, catalog) as source:
+        yield OpenedSource(source, precision)
+
+
+@contextmanager
+def _csv_source(watchlist: Watchlist, files: CsvFiles, series: Series, catalog: Catalog) -> Iterator[BarSource]:
     from market_data_pipeline.sources.csv import CsvSource
 
-    files = universe.source
     paths = files.paths(watchlist.project, series)
     if not paths:
         raise SourceUnavailable(

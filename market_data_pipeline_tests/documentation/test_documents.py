@@ -13,6 +13,7 @@ from market_data_pipeline_tests.documentation.workspace import LongRunning, RunE
 # Commands that a document may hold and that are not simply run to their end. Each is compared with the whole command.
 _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
     "./dev up": LongRunning("http://127.0.0.1:{port}/server_info"),
+    "mdp ibkr simulate": LongRunning("tcp://127.0.0.1:{ib_port}", stays=True),
     "./dev test": RunElsewhere("it is what runs now"),
     "./dev test --all": RunElsewhere("it is what runs now"),
     "./dev check": RunElsewhere(".ci/run runs it before the tests"),
@@ -37,5 +38,6 @@ def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> No
     with Workspace(folder, _SPECIAL) as workspace:
         for command in commands:
             workspace.run(command)
-            if isinstance(_SPECIAL.get(command.text), LongRunning):
-                workspace.stop()  # it has answered; the daemon would only slow down the commands that follow
+            special = _SPECIAL.get(command.text)
+            if isinstance(special, LongRunning) and not special.stays:
+                workspace.stop(command.text)  # it has answered; the daemon would only slow down the commands that follow

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,15 @@ class LongRunning:
     """A command that does not end by itself.
 
     Attributes:
-        ready: Address that answers once it is up; `{port}` is the port given to it as DAGSTER_PORT.
+        ready: Address that answers once it is up: `http://…`, or `tcp://…` for a socket that accepts. `{port}` is the port given to it as
+            DAGSTER_PORT, `{ib_port}` that given as IB_PORT.
         within_s: How long it may take until then.
+        stays: Whether the commands that follow need it.
     """
 
     ready: str
     within_s: float = 120.0
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,7 @@ class Workspace:
         self._special = special
         self._state = Path(tempfile.mkdtemp(prefix="document-"))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port, self.ib_port = _free_port(), _free_port()
         (folder / ".venv").symlink_to(sys.prefix)
         home = self._state / "home"
         home.mkdir()
@@ -86,6 +88,7 @@ class Workspace:
             # Calendars and matplotlib's fonts are the same for everybody.
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
             "DAGSTER_PORT": str(self.port),
+            "IB_PORT": str(self.ib_port),
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "COLUMNS": "200",
             "LANG": "C.UTF-8",
@@ -117,10 +120,10 @@ class Workspace:
             raise CommandFailed(f"line {command.line}: $ {command.text}\nshould print: {line}\nbut printed:\n{printed[-4000:]}")
         return printed
 
-    def stop(self) -> None:
-        """End what still runs, as Ctrl-C does, and wait for it."""
-        while self._running:
-            _end(self._running.popitem()[1])
+    def stop(self, command: str | None = None) -> None:
+        """End a command that still runs, or all of them, as Ctrl-C does, and wait for it."""
+        for text in [command] if command is not None else [*self._running]:
+            _end(self._running.pop(text))
 
     def _start(self, command: Command, special: LongRunning) -> str:
         if earlier := self._running.pop(command.text, None):
@@ -129,11 +132,10 @@ class Workspace:
         with log.open("wb") as output:
             process = self._shell(command.text, output.fileno(), keep=False)
         self._running[command.text] = process
-        address = special.ready.format(port=self.port)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        address = special.ready.format(port=self.port, ib_port=self.ib_port)
         deadline = time.monotonic() + special.within_s
         while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(OSError), opener.open(address, timeout=5):
+            with contextlib.suppress(OSError), _opened(address):
                 return log.read_text(errors="replace")
             time.sleep(0.2)
         state = "still runs" if process.poll() is None else f"ended with exit code {process.returncode}"
@@ -162,6 +164,21 @@ class Workspace:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
         shutil.rmtree(self._state, ignore_errors=True)
+
+
+def _opened(address: str) -> contextlib.AbstractContextManager[object]:
+    """Connect to an address; what it answers is not looked at."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme == "tcp":
+        return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5)
+    opened: contextlib.AbstractContextManager[object] = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5)
+    return opened
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

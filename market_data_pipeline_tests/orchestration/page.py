@@ -22,7 +22,11 @@ _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfil
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 _RUNS = """query($id: String!) { runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {
   ... on Runs { results { runId status creationTime startTime endTime } } } }"""
+_TERMINATE = """mutation($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } } }"""
 _READY = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+
+
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 
 class Page:
@@ -51,16 +55,31 @@ class Page:
 
         The daemon looks at backfills every 30 seconds only, so the state of the backfill itself comes later.
         """
-        params = {"assetSelection": [{"path": asset.split("/")}], "partitionNames": list(keys)}
-        launched = self.ask(_BACKFILL, {"params": params})["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        launched = self.launch_backfill(asset, keys)
         give_up = time.monotonic() + timeout_s
         while True:
-            results: list[dict[str, Any]] = self.ask(_RUNS, {"id": launched["backfillId"]})["runsOrError"]["results"]
-            if len(results) >= runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in results):
+            results = self.runs_of(launched)
+            if len(results) >= runs and all(run["status"] in ENDED for run in results):
                 return results
             assert time.monotonic() < give_up, f"{results} after {timeout_s} s\n{self._log.read_text()[-3000:]}"
             time.sleep(0.5)
+
+    def launch_backfill(self, asset: str, keys: Sequence[str]) -> str:
+        """Launch a backfill as the page does; return its id."""
+        params = {"assetSelection": [{"path": asset.split("/")}], "partitionNames": list(keys)}
+        launched = self.ask(_BACKFILL, {"params": params})["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def runs_of(self, backfill: str) -> list[dict[str, Any]]:
+        """Return the runs that a backfill has launched so far."""
+        results: list[dict[str, Any]] = self.ask(_RUNS, {"id": backfill})["runsOrError"]["results"]
+        return results
+
+    def terminate(self, run: str) -> None:
+        """Stop a run as the page's button does."""
+        answer = self.ask(_TERMINATE, {"id": run})["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
 
 @contextmanager
