@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from market_data_pipeline.domain.errors import InvalidPartition
-from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
+from market_data_pipeline.orchestration.bars import bars_key_of, hear, session_materialization
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.materializations import Materializations
@@ -115,8 +115,7 @@ def _fetch(
             elif isinstance(event, Planned):
                 context.log.info(f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests before {spec.name} can run.")
             elif isinstance(event, SourceNews):
-                shown.tell()
-                context.log.info(f"{series}: {event.message}")
+                hear(context, shown, series, event)
             elif isinstance(event, SessionFailure):
                 context.log.warning(f"{series} {event.session}: {event.reason}")
     finally:

@@ -14,7 +14,7 @@ import dagster as dg
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError, SessionNotInSource, SourceUnavailable
-from market_data_pipeline.domain.source import SessionFailure, SourceNews
+from market_data_pipeline.domain.source import NewsKind, SessionFailure, SourceNews
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Planned, Refetch, Stored, load
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 2.0
 _SECONDS_WORTH_TELLING = 60
+_WAIT_WORTH_TELLING = 5.0
 # A picture of each session is for a person who made a few of them, not for a backfill of years.
 _PICTURES_AT_MOST = 3
 _REASONS_SHOWN = 5
@@ -68,6 +69,16 @@ def session_materialization(key: dg.AssetKey, series: Series, row: SessionRow, m
     """Return what the page shows of a stored session."""
     partition = dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id})
     return dg.AssetMaterialization(asset_key=key, partition=partition, metadata={**session_metadata(row), **more})
+
+
+def hear(context: dg.AssetExecutionContext, shown: Materializations, series: Series, news: SourceNews) -> None:
+    """Log what a person who waits should know: not each request, and no wait that is over before it is read."""
+    if news.wait_s >= _SECONDS_BETWEEN_LINES:
+        shown.tell()
+    if news.kind is NewsKind.ASKED or (news.kind is NewsKind.WAITING and news.wait_s < _WAIT_WORTH_TELLING):
+        return
+    left = f" About {news.seconds_left:.0f} s left." if news.seconds_left else ""
+    context.log.info(f"{series}: {news.message}{left}")
 
 
 def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) -> dg.AssetsDefinition:
@@ -126,7 +137,7 @@ class _BarsRun:
         self._partitions, self._spec, self._sessions = partitions, spec, sessions
         self._failures: list[tuple[str, SessionFailure]] = []
         self._shown = Materializations(context)
-        self._said_at = 0.0
+        self._said_at, self._began, self._bars = 0.0, time.monotonic(), 0
 
     def load_or_note(self, instrument: str, sessions: Sequence[dt.date], *, alone: bool) -> None:
         """Fill the sessions of one instrument; where it cannot be had, others go on.
@@ -180,16 +191,17 @@ class _BarsRun:
             for row in event.cached:
                 self._show(series, row, {"outcome": "stored before"})
         elif isinstance(event, Stored):
+            self._bars += event.row.rows
             self._show(series, event.row, {"outcome": "stored now"})
             if time.monotonic() - self._said_at > _SECONDS_BETWEEN_LINES:
                 self._said_at = time.monotonic()
+                rate = self._bars / max(self._said_at - self._began, 0.001)
                 self._context.log.info(
-                    f"{series}: {event.done} of {event.of} sessions ({event.done / event.of:.0%}), about {event.seconds_left:.0f} s left; "
-                    f"{event.row.session} has {event.row.rows:,} bars, {event.row.coverage}."
+                    f"{series}: {event.done} of {event.of} sessions ({event.done / event.of:.0%}), {rate:,.0f} bars/s, "
+                    f"about {event.seconds_left:.0f} s left; {event.row.session} has {event.row.rows:,} bars, {event.row.coverage}."
                 )
         elif isinstance(event, SourceNews):
-            self._shown.tell()
-            self._context.log.info(f"{series}: {event.message}")
+            hear(self._context, self._shown, series, event)
         else:
             self._failures.append((series.instrument_id, event))
 
