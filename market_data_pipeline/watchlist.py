@@ -34,6 +34,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from market_data_pipeline.calendars import calendar_name_of_venue, calendar_named, partitions_of
+from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions
 from market_data_pipeline.configuration import Section, read_yaml
 from market_data_pipeline.domain.bar_types import BarSpec, Series, parse_instrument_id, path_name, venue_of
@@ -117,6 +118,7 @@ class Universe(Section):
         instruments: Instrument ids.
         source: Where bars come from: `csv` files, or `ibkr` (how to reach it is in the environment: IB_HOST, IB_PORT …).
         hours: Which hours the broker is asked for; none is regular hours for stocks and all hours for everything else.
+        settling_minutes: How long after the end of a session the schedule that loads it waits, because vendors still correct its last bars.
         description: For the page.
     """
 
@@ -127,6 +129,7 @@ class Universe(Section):
     instruments: tuple[Annotated[str, AfterValidator(_id)], ...] = Field(min_length=1)
     source: Source
     hours: Literal["rth", "all"] | None = None
+    settling_minutes: int = Field(default=15, ge=0, le=12 * 60)
     description: str = ""
 
     @model_validator(mode="after")
@@ -153,6 +156,13 @@ class Universe(Section):
         """The files its bars come from; None where the broker is asked."""
         return self.source if isinstance(self.source, CsvFiles) else None
 
+    @property
+    def fetched_hours(self) -> str:
+        """The hours that its sessions are stored with: `rth`, or `all`. Files are stored as they are."""
+        if self.files is not None:
+            return "all"
+        return self.hours or ("rth" if self.calendar == "NYSE" else "all")
+
     def series(self, spec: str) -> list[Series]:
         """Return the series of one bar spec, in the order of the file."""
         return [Series.of(instrument, spec) for instrument in self.instruments]
@@ -162,9 +172,9 @@ class Universe(Section):
         return partitions_of(Series.of(self.instruments[0], spec))
 
     def last_session(self, spec: str, now_ns: int | None = None) -> dt.date | None:
-        """Return the newest session wanted that has ended, or None before the first."""
+        """Return the newest session wanted of which all hours that are fetched are over, or None before the first."""
         partitions = self.partitions(spec)
-        closed = partitions.closed_until(now_ns if now_ns is not None else time.time_ns())
+        closed = over_at(partitions, self.fetched_hours, now_ns if now_ns is not None else time.time_ns())
         wanted = partitions.positions_between(self.start, self.end or dt.date.max)
         position = min(closed, wanted.stop) - 1
         return date_of(partitions.days[position]) if position >= wanted.start else None

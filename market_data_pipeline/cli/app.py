@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline import __version__
-from market_data_pipeline.cli import backtest, catalog, ibkr, instruments
+from market_data_pipeline.cli import backtest, catalog, ibkr, inbox, instruments, watchlist
 from market_data_pipeline.cli.check import check
 from market_data_pipeline.cli.import_csv import import_csv
 from market_data_pipeline.cli.load import load
@@ -55,7 +55,9 @@ def _everywhere(
 app.command("import-csv", short_help="Store the bars of CSV files.")(import_csv)
 app.command("load", short_help="Fetch bars from Interactive Brokers.")(load)
 app.command("check", short_help="Say what is stored, what is missing, and what fills it.")(check)
+app.add_typer(watchlist.app, name="watchlist")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(ibkr.app, name="ibkr")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(inbox.app, name="inbox")

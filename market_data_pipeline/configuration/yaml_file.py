@@ -61,14 +61,43 @@ def read_yaml[M: BaseModel](path: Path, model: type[M]) -> M:
     Raises:
         ConfigurationError: If the file cannot be read, is no YAML, or does not fit the model; with file, line and key.
     """
+    return parse_yaml(read_text(path), str(path), model)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, line ends as they are.
+
+    Raises:
+        ConfigurationError: If it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise ConfigurationError(f"There is no file {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.") from None
-    content, places = _parse(text, str(path))
-    return validated(model, content, lambda loc, missing: _origin(str(path), places, loc, missing=missing), places.texts)
+
+
+def parse_yaml[M: BaseModel](text: str, name: str, model: type[M]) -> M:
+    """Return the model that YAML text describes; `name` is the file's name, for messages.
+
+    Raises:
+        ConfigurationError: If the text is no YAML, or does not fit the model; with file, line and key.
+    """
+    content, places = _parse(text, name)
+    return validated(model, content, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
+
+
+def mistakes_in[M: BaseModel](text: str, name: str, model: type[M]) -> list[str]:
+    """Return every mistake of YAML text, each with file, line and key; none if it fits the model."""
+    try:
+        content, places = _parse(text, name)
+        model.model_validate(content)
+    except ConfigurationError as error:
+        return [str(error)]
+    except ValidationError as error:
+        return _lines(error, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
+    return []
 
 
 def validated[M: BaseModel](
@@ -88,12 +117,14 @@ def validated[M: BaseModel](
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        mistakes = [
-            f"{origin(mistake['loc'], mistake['type'] == 'missing')}: {_in_words(mistake, texts or {})}"
-            for mistake in error.errors(include_url=False)
-        ]
+        mistakes = _lines(error, origin, texts or {})
     more = [f"… and {len(mistakes) - _SHOWN} more"] if len(mistakes) > _SHOWN else []
     raise ConfigurationError("\n".join(mistakes[:_SHOWN] + more))
+
+
+def _lines(error: ValidationError, origin: Callable[[tuple[Key, ...], bool], str], texts: Mapping[tuple[Key, ...], str]) -> list[str]:
+    found = error.errors(include_url=False)
+    return [f"{origin(mistake['loc'], mistake['type'] == 'missing')}: {_in_words(mistake, texts)}" for mistake in found]
 
 
 def _parse(text: str, name: str) -> tuple[object, _Places]:

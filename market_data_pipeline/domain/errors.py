@@ -31,6 +31,7 @@
     │   └── InstrumentNotFound
     └── BacktestError
         ├── DataMissing                           sessions of the range are not stored
+        ├── ChecksFailed                          a blocking check of the bars fails
         └── BacktestFailed
 
 Each message says what happened, with the values, and the command that mends it.
@@ -178,6 +179,10 @@ class BacktestError(MarketDataError):
 
 class DataMissing(BacktestError):
     """Sessions of the range are not stored."""
+
+
+class ChecksFailed(BacktestError):
+    """A blocking check of the bars that a backtest would use fails."""
 
 
 class BacktestFailed(BacktestError):

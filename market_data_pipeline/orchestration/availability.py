@@ -11,9 +11,11 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.bars import bars_key
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.metadata import availability_table, gap_table, png, utc_text
+from market_data_pipeline.orchestration.mending import gap_table
+from market_data_pipeline.orchestration.metadata import availability_table, png, utc_text
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_instruments
 from market_data_pipeline.orchestration.resources import CatalogResource
+from market_data_pipeline.orchestration.state import STATE, state_of
 
 
 def availability_asset(partitions: UniversePartitions) -> dg.AssetsDefinition:
@@ -39,13 +41,21 @@ def availability_asset(partitions: UniversePartitions) -> dg.AssetsDefinition:
             with one_clear_message():
                 store = catalog.open()
                 for instrument in asked_instruments(context, partitions):
-                    context.add_asset_metadata(_describe(store, partitions, instrument), partition_key=instrument)
+                    context.add_asset_metadata(describe(store, partitions, instrument), partition_key=instrument)
 
     return availability
 
 
-def _describe(store: Catalog, partitions: UniversePartitions, instrument: str) -> dict[str, Any]:
+def availability_state(store: Catalog, partitions: UniversePartitions, instrument: str) -> str:
+    """Return the state of all bars of an instrument in its universe."""
+    return state_of(store, [(Series.of(instrument, spec), None, None) for spec in partitions.universe.bars])
+
+
+def describe(store: Catalog, partitions: UniversePartitions, instrument: str) -> dict[str, Any]:
+    """Return what the page shows of an instrument's availability."""
     universe = partitions.universe
+    # Before anything else: what is stored meanwhile makes the state differ, and the page is refreshed once more.
+    state = availability_state(store, partitions, instrument)
     found: dict[str, Availability | None] = {}
     gaps, pictures = [], {}
     for spec in universe.bars:
@@ -60,11 +70,12 @@ def _describe(store: Catalog, partitions: UniversePartitions, instrument: str) -
     return {
         "dagster/row_count": sum(item.rows for item in stored),
         "series": availability_table(found),
-        "gaps": gap_table(partitions.name, gaps),
+        "gaps": gap_table(partitions, gaps),
         "sessions_in_gaps": sum(gap.sessions for _, gap in gaps),
         "first_bar_opens": utc_text(min((item.first_open_ns for item in stored if item.first_open_ns is not None), default=None)),
         "last_bar_closes": utc_text(max((item.last_close_ns for item in stored if item.last_close_ns is not None), default=None)),
         "bytes": sum(item.bytes for item in stored),
+        STATE: state,
         **pictures,
     }
 

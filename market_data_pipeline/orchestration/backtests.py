@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from market_data_pipeline.domain.errors import InvalidPartition
 from market_data_pipeline.orchestration.bars import bars_key_of, hear, session_materialization
+from market_data_pipeline.orchestration.blocking import refuse_where_checks_fail
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.materializations import Materializations
+from market_data_pipeline.orchestration.materializations import Materializations, RunContext
 from market_data_pipeline.orchestration.metadata import png
 from market_data_pipeline.orchestration.partitions import RegisteredPartitions, asked_names
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource
+from market_data_pipeline.orchestration.state import STATE, state_of
 from market_data_pipeline.watchlist import Watchlist
 
 if TYPE_CHECKING:
@@ -31,13 +34,13 @@ SPECS = RegisteredPartitions(name="backtests")
 
 
 class AdHocBacktest(dg.Config):
-    """A backtest spec as configuration, with the keys that a file in backtests/ has.
+    """A backtest spec as configuration, with the keys that a file in backtests/ has."""
 
-    Attributes:
-        spec: For example {"name": "try", "instruments": ["AAPL.NASDAQ"], "bars": ["1-MINUTE-LAST"], "start": "2024-01-02", "end": "2024-01-31"}.
-    """
-
-    spec: dict[str, Any]
+    spec: dict[str, Any] = Field(
+        description=(
+            'For example {"name": "try", "instruments": ["AAPL.NASDAQ"], "bars": ["1-MINUTE-LAST"], "start": "2024-01-02", "end": "2024-01-31"}.'
+        )
+    )
 
 
 def spec_names(folder: Path) -> list[str]:
@@ -72,7 +75,7 @@ def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]", watchlist: 
                 raise InvalidPartition(f"One run makes one backtest; this one was asked for {', '.join(names)}. Launch a run for each.")
             spec = BacktestSpec.read(folder / f"{names[0]}.yaml")
             _fetch(context, catalog.open(), spec, watchlist, gateway)
-            return _run(context, catalog.open(), spec, results)
+            return dg.MaterializeResult(metadata=run_spec(context, catalog.open(), spec, results, watchlist))
 
     @dg.asset(
         key=AD_HOC,
@@ -89,14 +92,12 @@ def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]", watchlist: 
 
             spec = BacktestSpec.of(config.spec)
             _fetch(context, catalog.open(), spec, watchlist, gateway)
-            return _run(context, catalog.open(), spec, results)
+            return dg.MaterializeResult(metadata=run_spec(context, catalog.open(), spec, results, watchlist))
 
     return [backtest, backtest_ad_hoc]
 
 
-def _fetch(
-    context: dg.AssetExecutionContext, catalog: "Catalog", spec: "BacktestSpec", watchlist: Watchlist, gateway: "Callable[[], IbkrGateway]"
-) -> None:
+def _fetch(context: RunContext, catalog: "Catalog", spec: "BacktestSpec", watchlist: Watchlist, gateway: "Callable[[], IbkrGateway]") -> None:
     """Fill what a spec with `fetch: true` lacks; each session stored is shown at its bars asset, where a universe has one."""
     if not spec.fetch:
         return
@@ -122,15 +123,29 @@ def _fetch(
         shown.tell()
 
 
-def _run(context: dg.AssetExecutionContext, catalog: "Catalog", spec: "BacktestSpec", results: BacktestResults) -> dg.MaterializeResult[None]:
+def run_spec(context: RunContext, catalog: "Catalog", spec: "BacktestSpec", results: BacktestResults, watchlist: Watchlist) -> dict[str, Any]:
+    """Run a spec, unless a blocking check of its bars fails; return what the page shows of the result.
+
+    Raises:
+        ChecksFailed: If one does.
+        BacktestError: If it cannot be run.
+    """
     from market_data_pipeline.backtest import run_backtest
 
+    state = backtest_state(catalog, spec)
     context.log.info(f"{spec.name}: {', '.join(map(str, spec.all_series))} from {spec.start} to {spec.end}")
+    refuse_where_checks_fail(context.instance, catalog, watchlist, spec)
     outcome = run_backtest(catalog, spec, results.folder, progress=context.log.info)
-    return dg.MaterializeResult(metadata=_describe(outcome))
+    return {**_describe(outcome), STATE: state}
+
+
+def backtest_state(catalog: "Catalog", spec: "BacktestSpec") -> str:
+    """Return the state of the bars that a spec stands on."""
+    return state_of(catalog, [(series, spec.start, spec.end) for series in spec.all_series])
 
 
 def _describe(outcome: "BacktestOutcome") -> dict[str, Any]:
+    """Return picture, tables and numbers of a result; Dagster plots each number over the runs of its partition."""
     result = outcome.result
     numbers = _numbers(result.statistics)
     rows = [dg.TableRecord({"statistic": name, "value": f"{value:g}"}) for name, value in numbers.items()]

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
@@ -20,7 +21,7 @@ from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.checks import check_specs, evaluate
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.materializations import Materializations
+from market_data_pipeline.orchestration.materializations import Materializations, RunContext
 from market_data_pipeline.orchestration.metadata import BAR_COLUMNS, picture_of_closes, session_metadata
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_sessions
 from market_data_pipeline.orchestration.resources import CatalogResource
@@ -38,18 +39,14 @@ _WAIT_WORTH_TELLING = 5.0
 # A picture of each session is for a person who made a few of them, not for a backfill of years.
 _PICTURES_AT_MOST = 3
 _REASONS_SHOWN = 5
+_FAILURES_SHOWN = 500
 
 
 class BarsConfig(dg.Config):
-    """How to materialise bars.
+    """How to materialise bars."""
 
-    Attributes:
-        refetch: Ask again for sessions that are stored whole, and put the answer in their place.
-        wait_s: Seconds to wait for another process that writes the same series.
-    """
-
-    refetch: bool = False
-    wait_s: float = 60.0
+    refetch: bool = Field(default=False, description="Ask again for sessions that are stored whole, and put the answer in their place.")
+    wait_s: float = Field(default=60.0, description="Seconds to wait for another process that writes the same series.")
 
 
 def bars_key(name: str, spec: str) -> dg.AssetKey:
@@ -71,7 +68,7 @@ def session_materialization(key: dg.AssetKey, series: Series, row: SessionRow, m
     return dg.AssetMaterialization(asset_key=key, partition=partition, metadata={**session_metadata(row), **more})
 
 
-def hear(context: dg.AssetExecutionContext, shown: Materializations, series: Series, news: SourceNews) -> None:
+def hear(context: RunContext, shown: Materializations, series: Series, news: SourceNews) -> None:
     """Log what a person who waits should know: not each request, and no wait that is over before it is read."""
     if news.wait_s >= _SECONDS_BETWEEN_LINES:
         shown.tell()
@@ -110,21 +107,24 @@ def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) 
         ) -> Iterator[dg.AssetCheckResult]:
             with one_clear_message(), ibkr.for_run() as gateway:
                 asked = asked_sessions(context, partitions, spec)
-                run = _BarsRun(context, config, catalog.open(), gateway, watchlist, partitions, spec, sum(map(len, asked.values())))
-                for instrument, sessions in asked.items():
-                    run.load_or_note(instrument, sessions, alone=len(asked) == 1)
+                run = BarsRun(context, config, catalog.open(), gateway, watchlist, partitions, spec, sum(map(len, asked.values())))
+                try:
+                    for instrument, sessions in asked.items():
+                        run.load_or_note(instrument, sessions, alone=len(asked) == 1)
+                finally:
+                    run.tell_result()
                 yield from evaluate(run.catalog, partitions, spec, asked)
                 run.fail_if_incomplete()
 
     return bars
 
 
-class _BarsRun:
+class BarsRun:
     """One run of a bars asset: what it was asked, said and could not have."""
 
     def __init__(
         self,
-        context: dg.AssetExecutionContext,
+        context: RunContext,
         config: BarsConfig,
         catalog: Catalog,
         gateway: "Callable[[], IbkrGateway]",
@@ -136,6 +136,7 @@ class _BarsRun:
         self._context, self._config, self.catalog, self._gateway, self._watchlist = context, config, catalog, gateway, watchlist
         self._partitions, self._spec, self._sessions = partitions, spec, sessions
         self._failures: list[tuple[str, SessionFailure]] = []
+        self._reports: list[LoadReport] = []
         self._shown = Materializations(context)
         self._said_at, self._began, self._bars = 0.0, time.monotonic(), 0
 
@@ -166,6 +167,7 @@ class _BarsRun:
                     report = self._follow(series, steps)
                 finally:
                     self._shown.tell()
+        self._reports.append(report)
         self._context.log.info(
             f"{series}: {report.segments_fetched} sessions stored with {report.fetched_bars:,} bars, {report.cached_before} were stored before, "
             f"{len(report.failed_segments)} could not be had, in {report.seconds:.1f} s."
@@ -211,6 +213,28 @@ class _BarsRun:
             picture = {"closes": picture_of_closes(self.catalog, series, row.session)}
         key = bars_key(self._partitions.name, self._spec)
         self._shown.add(session_materialization(key, series, row, {**more, **picture}))
+
+    def result(self) -> "dict[str, RawMetadataValue]":
+        """Return the fields of the result of this run's loads, as `mdp load --json` names them."""
+        names = ("fetched_bars", "gaps_analyzed", "segments_fetched", "requests_made", "cached_before")
+        return {name: sum(getattr(report, name) for report in self._reports) for name in names} | {"failed_segments": self._failed_segments()}
+
+    def _failed_segments(self) -> dg.TableMetadataValue:
+        records = [
+            dg.TableRecord({"instrument": instrument, "session": str(failure.session), "reason": failure.reason})
+            for instrument, failure in self._failures[:_FAILURES_SHOWN]
+        ]
+        return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in ("instrument", "session", "reason")]))
+
+    def tell_result(self) -> None:
+        """Show the result beside the sessions, on the page of the bars and in the events of the run."""
+        key = bars_key(self._partitions.name, self._spec)
+        self._context.log_event(dg.AssetObservation(asset_key=key, description="What this run asked for and stored.", metadata=self.result()))
+
+    @property
+    def failed(self) -> int:
+        """How many sessions could not be had."""
+        return len(self._failures)
 
     def fail_if_incomplete(self) -> None:
         """Fail the run where sessions could not be had; what was stored stays, and is shown.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ from market_data_pipeline.backtest import list_results
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.orchestration.backtests import spec_names
 from market_data_pipeline.orchestration.failures import ClearFailure, one_clear_message
-from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, UniversePartitions
+from market_data_pipeline.orchestration.partitions import PARTITION_TAG, UniversePartitions, range_tags, unbroken
 from market_data_pipeline.orchestration.resources import place
 from market_data_pipeline.watchlist import read_watchlist
 
@@ -30,29 +30,14 @@ def calls(instance: dg.DagsterInstance) -> Iterator[tuple[str, dict[str, str]]]:
         partitions = UniversePartitions.of(name, universe)
         registered = instance.get_dynamic_partitions(f"{name}_instruments")
         last = universe.last_session(universe.bars[0])
-        for first_id, last_id in _runs(registered, universe.instruments):
-            yield f"{name}_instruments", _range(first_id, last_id)
+        for first_id, last_id in unbroken(registered, universe.instruments):
+            yield f"{name}_instruments", range_tags(first_id, last_id)
             if last is not None:
                 start = partitions.universe.partitions(universe.bars[0]).dates_between(universe.start, last)[0]
-                yield f"{name}_bars", _range(f"{start}|{first_id}", f"{last}|{last_id}")
-            yield f"{name}_availability", _range(first_id, last_id)
+                yield f"{name}_bars", range_tags(f"{start}|{first_id}", f"{last}|{last_id}")
+            yield f"{name}_availability", range_tags(first_id, last_id)
     for spec in spec_names(place("MDP_BACKTEST_SPECS", "backtests")):
         yield "backtest", {PARTITION_TAG: spec}
-
-
-def _range(first: str, last: str) -> dict[str, str]:
-    return {RANGE_START_TAG: first, RANGE_END_TAG: last}
-
-
-def _runs(registered: Sequence[str], wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield first and last of each unbroken run of wanted keys, in the order of registration, which is the order of ranges."""
-    run: list[str] = []
-    for key in [*registered, None]:
-        if key in wanted:
-            run.append(str(key))
-        elif run:
-            yield run[0], run[-1]
-            run = []
 
 
 def summary() -> list[str]:

@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
 
 from market_data_pipeline.domain.bar_table import PRICE_COLUMNS, BarTable
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.quality import broken_rows
 from market_data_pipeline.domain.sessions import date_of
-from market_data_pipeline.orchestration.metadata import gap_table
+from market_data_pipeline.orchestration.mending import gap_table
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
     from dagster._core.definitions.metadata import RawMetadataValue
 
@@ -26,8 +28,15 @@ if TYPE_CHECKING:
     from market_data_pipeline.domain.sessions import SessionRange
     from market_data_pipeline.orchestration.partitions import UniversePartitions
 
+READ_BACK = ("bar_schema", "ohlc_order", "no_duplicates")
+"""The checks that read bars back; one that fails stops a backtest on these bars."""
+
+FAILING = "failing"
+"""Metadata of a check that fails: the series, or instruments, that it fails for."""
+
 _SHOWN = 50
 _TABLES_AT_ONCE = 256
+_DAY_NS = 86_400_000_000_000
 
 
 def check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -45,28 +54,46 @@ def check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 def evaluate(catalog: Catalog, partitions: UniversePartitions, spec: str, asked: Mapping[str, Sequence[dt.date]]) -> Iterator[dg.AssetCheckResult]:
     """Yield the result of each check, after sessions of `asked` (by instrument) were loaded."""
-    bars, wrong_schema, wrong_rows, twice = 0, [], [], []
+    bars = 0
+    found: dict[str, list[tuple[str, str]]] = {name: [] for name in READ_BACK}
     for instrument, sessions in asked.items():
         series = Series.of(instrument, spec)
-        for table in _in_batches(catalog, series, sessions):
-            bars += len(table)
-            wrong_schema += [(str(series), failure) for failure in _schema_failures(table)]
-            wrong_rows += [(str(series), f"{rule}: {int(mask.sum())} bars") for rule, mask in broken_rows(table).items() if mask.any()]
-            if not table.is_ordered():
-                twice.append((str(series), f"between {date_of(int(table.ts_init[0]) // 86_400_000_000_000)} and the next {len(table):,} bars"))
-    read = {"bars_read": bars}
-    yield _result("bar_schema", wrong_schema, read)
-    yield _result("ohlc_order", wrong_rows, read)
-    yield _result("no_duplicates", twice, read)
+        bars += look_at_bars(catalog, series, min(sessions), max(sessions), found)
+    for name, failures in found.items():
+        yield _result(name, failures, {"bars_read": bars})
     absent = [(i, f"run the job {partitions.name}_instruments") for i in asked if catalog.instruments.definition(i) is None]
     yield _result("instrument_present", absent, {"instruments": len(asked)})
     yield _completeness(catalog, partitions, spec)
 
 
-def _in_batches(catalog: Catalog, series: Series, sessions: Sequence[dt.date]) -> Iterator[BarTable]:
-    """Yield the bars from the first to the last of `sessions`, many files joined, so that memory stays bounded."""
+def look_at_bars(catalog: Catalog, series: Series, start: dt.date, end: dt.date, found: Mapping[str, list[tuple[str, str]]]) -> int:
+    """Read back sessions dated in [start, end]; add what is wrong, as (series, what), under the name of its check; return the number of bars.
+
+    Raises:
+        CorruptFile: At the first file that cannot be trusted.
+    """
+    bars, name = 0, str(series)
+    for table in _in_batches(catalog, series, start, end):
+        bars += len(table)
+        found["bar_schema"] += [(name, failure) for failure in _schema_failures(table)]
+        found["ohlc_order"] += [(name, f"{rule}: {int(mask.sum())} bars, first on {_date(table, mask)}") for rule, mask in _broken(table)]
+        if not table.is_ordered():
+            found["no_duplicates"].append((name, f"between {date_of(int(table.ts_init[0]) // _DAY_NS)} and the next {len(table):,} bars"))
+    return bars
+
+
+def _broken(table: BarTable) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    return [(rule, mask) for rule, mask in broken_rows(table).items() if mask.any()]
+
+
+def _date(table: BarTable, mask: npt.NDArray[np.bool_]) -> dt.date:
+    return date_of(int(table.ts_event[mask][0]) // _DAY_NS)
+
+
+def _in_batches(catalog: Catalog, series: Series, start: dt.date, end: dt.date) -> Iterator[BarTable]:
+    """Yield the bars of sessions in [start, end], many files joined, so that memory stays bounded."""
     waiting: list[BarTable] = []
-    for table in catalog.read(series, min(sessions), max(sessions)):
+    for table in catalog.read(series, start, end):
         waiting.append(table)
         if len(waiting) == _TABLES_AT_ONCE:
             yield BarTable.concatenate(waiting)
@@ -115,14 +142,17 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
         for series in universe.series(spec):
             gaps += [(series, gap) for gap in catalog.gaps(series, universe.start, last)]
     sessions = sum(gap.sessions for _, gap in gaps)
+    behind = len({one for one, _ in gaps})
     return dg.AssetCheckResult(
         check_name="calendar_complete",
         passed=not gaps,
         severity=dg.AssetCheckSeverity.WARN,
+        description=f"{sessions} sessions of {behind} series are missing or partial, in {len(gaps)} ranges." if gaps else "Nothing is missing.",
         metadata={
             "sessions_missing_or_partial": sessions,
-            "gaps": gap_table(partitions.name, gaps, _SHOWN),
-            "what_to_do": "Run the command beside the gap; `mdp check` names the file to import." if gaps else "Nothing.",
+            "ranges": len(gaps),
+            "gaps": gap_table(partitions, gaps),
+            "what_to_do": "Run one of the commands beside the gap." if gaps else "Nothing.",
         },
     )
 
@@ -130,5 +160,7 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
 def _result(name: str, failures: Sequence[tuple[str, str]], facts: Mapping[str, int]) -> dg.AssetCheckResult:
     columns = [dg.TableColumn("where"), dg.TableColumn("what")]
     table = dg.MetadataValue.table([dg.TableRecord({"where": a, "what": b}) for a, b in failures[:_SHOWN]], schema=dg.TableSchema(columns))
-    metadata: dict[str, RawMetadataValue] = {**facts, "failures": len(failures), **({"first_failures": table} if failures else {})}
+    metadata: dict[str, RawMetadataValue] = {**facts, "failures": len(failures)}
+    if failures:
+        metadata |= {"first_failures": table, FAILING: dg.MetadataValue.json(sorted({where for where, _ in failures}))}
     return dg.AssetCheckResult(check_name=name, passed=not failures, severity=dg.AssetCheckSeverity.ERROR, metadata=metadata)

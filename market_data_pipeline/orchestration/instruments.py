@@ -12,6 +12,7 @@ from market_data_pipeline.ingest.instruments import store_definition
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.materializations import RunContext
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_instruments
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.watchlist import Watchlist
@@ -44,17 +45,22 @@ def instruments_asset(watchlist: Watchlist, partitions: UniversePartitions) -> d
         def instruments(context: dg.AssetExecutionContext, catalog: CatalogResource, ibkr: IbkrResource) -> None:
             with one_clear_message(), ibkr.for_run() as gateway:
                 store = catalog.open()
-                define = _definer(store, watchlist, partitions, gateway)
+                define = definer(store, watchlist, partitions, gateway)
                 for instrument in asked_instruments(context, partitions):
-                    change = define(instrument)
-                    context.log.info(f"{instrument}: {change.outcome}{': ' + ', '.join(map(str, change.changes)) if change.changes else ''}")
-                    facts = {name: str(value) for name, value in (store.instruments.definition(instrument) or {}).items() if value is not None}
-                    context.add_asset_metadata({"outcome": str(change.outcome), **facts}, partition_key=instrument)
+                    context.add_asset_metadata(defined(context, store, define, instrument), partition_key=instrument)
 
     return instruments
 
 
-def _definer(
+def defined(context: RunContext, store: Catalog, define: "Callable[[str], InstrumentChange]", instrument: str) -> dict[str, str]:
+    """Store the definition of an instrument, say what came of it, and return what the page shows."""
+    change = define(instrument)
+    context.log.info(f"{instrument}: {change.outcome}{': ' + ', '.join(map(str, change.changes)) if change.changes else ''}")
+    facts = {name: str(value) for name, value in (store.instruments.definition(instrument) or {}).items() if value is not None}
+    return {"outcome": str(change.outcome), **facts}
+
+
+def definer(
     store: Catalog, watchlist: Watchlist, partitions: UniversePartitions, gateway: "Callable[[], IbkrGateway]"
 ) -> "Callable[[str], InstrumentChange]":
     """Return what stores the definition of an instrument of a universe, asking whom the universe asks."""

@@ -3,9 +3,11 @@
 # No `from __future__ import annotations`: Dagster reads the annotations of ops as they are.
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 
 # `define_asset_job` returns it, and Dagster exports no name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -17,19 +19,27 @@ from market_data_pipeline.orchestration.partitions import UniversePartitions, re
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 
-def universe_jobs(partitions: UniversePartitions) -> list[Job]:
-    """Make the jobs of a universe: `<name>_instruments`, `<name>_bars`, `<name>_availability`.
+def bars_jobs(partitions: UniversePartitions) -> dict[str, list[str]]:
+    """Return the bar specs of each bars job of a universe, by the job's name.
 
-    Bar specs that do not share the partitions of the first (weeks and months) get a bars job of their own, named like their asset.
+    Bar specs that do not share the partitions of the first (weeks and months) have a job of their own, named like their asset.
     """
     name, universe = partitions.name, partitions.universe
-    first = partitions.bars(universe.bars[0])
-    together = [spec for spec in universe.bars if partitions.bars(spec) == first]
+    first = universe.partitions(universe.bars[0]).days
+    together = [spec for spec in universe.bars if np.array_equal(universe.partitions(spec).days, first)]
+    alone = {"_".join(bars_key(name, spec).path): [spec] for spec in universe.bars if spec not in together}
+    return {f"{name}_bars": together} | alone
+
+
+def universe_jobs(partitions: UniversePartitions) -> list[Job]:
+    """Make the jobs of a universe: `<name>_instruments`, `<name>_availability` and those of `bars_jobs`."""
+    name = partitions.name
+    (together_name, together), *others = bars_jobs(partitions).items()
     keys = [bars_key(name, spec) for spec in together]
     jobs: list[Job] = [
         dg.define_asset_job(f"{name}_instruments", dg.AssetSelection.assets([name, "instruments"]), description=f"Store the definitions of {name}."),
         dg.define_asset_job(
-            f"{name}_bars",
+            together_name,
             dg.AssetSelection.assets(*keys),
             description=f"Store sessions of {name} ({', '.join(together)}). Partition: DATE|INSTRUMENT, or a range of them.",
         ),
@@ -39,16 +49,17 @@ def universe_jobs(partitions: UniversePartitions) -> list[Job]:
             description=f"Say what is stored of {name}, and what is missing.",
         ),
     ]
-    for spec in universe.bars:
-        if spec not in together:
-            key = bars_key(name, spec)
-            job_name = "_".join(key.path)
-            jobs.append(dg.define_asset_job(job_name, dg.AssetSelection.assets(key), description=f"Store {spec} bars of {name}."))
+    for job_name, (spec,) in others:
+        jobs.append(dg.define_asset_job(job_name, dg.AssetSelection.assets(bars_key(name, spec)), description=f"Store {spec} bars of {name}."))
     return jobs
 
 
+@cache
 def backtest_jobs() -> list[Job]:
-    """Make the jobs `backtest` (a partition is a spec) and `backtest_ad_hoc` (a spec as configuration)."""
+    """Return the jobs `backtest` (a partition is a spec) and `backtest_ad_hoc` (a spec as configuration): the same for whoever names them.
+
+    Dagster takes two objects of one name for two jobs.
+    """
     return [
         dg.define_asset_job("backtest", dg.AssetSelection.assets(FROM_SPEC), description="Run one spec of backtests/."),
         dg.define_asset_job("backtest_ad_hoc", dg.AssetSelection.assets(AD_HOC), description="Run a backtest whose spec is given as configuration."),

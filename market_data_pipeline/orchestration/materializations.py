@@ -8,6 +8,9 @@ import uuid
 import dagster as dg
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 
+RunContext = dg.AssetExecutionContext | dg.OpExecutionContext
+"""What an asset, or an op that makes assets, is given by Dagster."""
+
 _EVENTS_AT_ONCE = 100
 _SECONDS_AT_MOST = 1.0
 
@@ -19,8 +22,8 @@ class Materializations:
     not public. Where the storage knows no batches, Dagster stores the events one by one as before.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        self._context = context.op_execution_context
+    def __init__(self, context: RunContext) -> None:
+        self._context = context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
         self._waiting: list[dg.AssetMaterialization] = []
         self._since = 0.0
 

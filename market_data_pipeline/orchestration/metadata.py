@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import json
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -13,11 +12,9 @@ import numpy as np
 from market_data_pipeline.calendars import calendar_of_venue
 from market_data_pipeline.catalog import Availability, Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.sessions import SessionRange
-from market_data_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from dagster._core.definitions.metadata import RawMetadataValue
 
@@ -64,29 +61,6 @@ def picture_of_closes(catalog: Catalog, series: Series, session: dt.date) -> dg.
 
     zone = calendar_of_venue(series.venue).time_zone
     return png(bars_png(series, catalog.read_session(series, session), zone), f"closes of {session}")
-
-
-def gap_table(universe: str, gaps: Iterable[tuple[Series, SessionRange]], limit: int = 50) -> dg.TableMetadataValue:
-    """Return gaps as a table, with the command that asks the universe's source for each."""
-    records = [
-        dg.TableRecord(
-            {
-                "series": str(series),
-                "first": str(gap.first),
-                "last": str(gap.last),
-                "sessions": gap.sessions,
-                "command": _load_again(universe, series, gap),
-            }
-        )
-        for series, gap in list(gaps)[:limit]
-    ]
-    columns = [dg.TableColumn(name, "int" if name == "sessions" else "string") for name in ("series", "first", "last", "sessions", "command")]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
-
-
-def _load_again(universe: str, series: Series, gap: SessionRange) -> str:
-    ends = {tag: f"{date}|{series.instrument_id}" for tag, date in ((RANGE_START_TAG, gap.first), (RANGE_END_TAG, gap.last))}
-    return f"dagster job execute -m market_data_pipeline.definitions -j {universe}_bars --tags '{json.dumps(ends)}'"
 
 
 def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetadataValue:

@@ -7,8 +7,9 @@ not know. So the tags are read here first.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -30,7 +31,7 @@ _WEEKEND = "0 0 * * 0,6"
 
 
 def session_partitions(universe: Universe, spec: str) -> dg.DailyPartitionsDefinition:
-    """Return one key for each session from the universe's start; closed days are left out."""
+    """Return one key for each session from the universe's start to the one that is running; closed days are left out."""
     partitions = universe.partitions(spec)
     first, last = day_number(universe.start), int(partitions.days[-1])
     days = np.arange(first, last + 1)
@@ -46,6 +47,8 @@ def session_partitions(universe: Universe, spec: str) -> dg.DailyPartitionsDefin
             start_date=str(universe.start),
             end_date=str(universe.end + dt.timedelta(days=1)) if universe.end else None,
             exclusions=[*([_WEEKEND] if weekends_closed else []), *exclusions] or None,
+            # A day is over for Dagster at its UTC midnight; most sessions are some hours before, and are loaded then.
+            end_offset=1,
         )
 
 
@@ -121,6 +124,17 @@ def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefin
     return new
 
 
+def unbroken(registered: Sequence[str], wanted: Collection[str]) -> list[tuple[str, str]]:
+    """Return first and last of each unbroken run of wanted keys, in the order of registration, which is the order of ranges."""
+    runs = (list(run) for is_wanted, run in groupby(registered, key=set(wanted).__contains__) if is_wanted)
+    return [(run[0], run[-1]) for run in runs]
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Return the tags that make one run of a range of partitions, both ends included."""
+    return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
 def asked_sessions(context: dg.AssetExecutionContext, partitions: UniversePartitions, spec: str) -> dict[str, list[dt.date]]:
     """Return the sessions that a run was asked for, by instrument.
 
@@ -131,10 +145,20 @@ def asked_sessions(context: dg.AssetExecutionContext, partitions: UniversePartit
     for key in _tagged_keys(context, example):
         check_session_key(partitions, spec, key)
     partitions.register(context.instance)
+    last = partitions.universe.last_session(spec)
     asked: dict[str, list[dt.date]] = {}
+    running: set[dt.date] = set()
     for key in context.partition_keys:
         dimensions = _dimensions(key)
-        asked.setdefault(dimensions["instrument"], []).append(parse_date(dimensions["date"]))
+        session = parse_date(dimensions["date"])
+        if last is None or session > last:
+            running.add(session)
+        else:
+            asked.setdefault(dimensions["instrument"], []).append(session)
+    if running and not asked:
+        raise InvalidPartition(f"The session {min(running)} has not ended yet. The last one of {partitions.name} that has is {last}.")
+    if running:
+        context.log.info(f"The session {min(running)} has not ended yet and is left out.")
     return asked
 
 
@@ -198,13 +222,16 @@ def check_session_key(partitions: UniversePartitions, spec: str, key: str) -> No
 
 def _check_session(partitions: UniversePartitions, spec: str, text: str) -> None:
     universe = partitions.universe
+    sessions = universe.partitions(spec)
     try:
         date = parse_date(text)
-        universe.partitions(spec).window(date)
+        sessions.window(date)
     except InvalidDate as error:
         raise InvalidPartition(str(error)) from None
     last = universe.last_session(spec)
-    if date < universe.start or last is None or date > last:
+    # The page has a partition of the session that is running, too, and "all partitions" end with it.
+    newest = sessions.positions_between(last or universe.start, universe.end or dt.date.max)[:2]
+    if date < universe.start or not newest or date > date_of(sessions.days[newest[-1]]):
         raise InvalidPartition(f"{date} lies outside the universe {partitions.name}, which holds sessions from {universe.start} to {last}.")
 
 

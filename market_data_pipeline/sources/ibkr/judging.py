@@ -19,6 +19,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from market_data_pipeline.calendars.endings import ends_as_fetched
 from market_data_pipeline.domain.bar_table import BarTable, Int64s
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 from market_data_pipeline.domain.coverage import Coverage, Quality, SessionAnswer
@@ -88,9 +89,8 @@ class Judge:
         self._full = 0
 
     def is_over(self, position: int, now_ns: int) -> bool:
-        """True if a partition has ended, its last bars included."""
-        session_end = int(self._partitions.calendar.end_ns[self._partitions.calendar_index[position]])
-        return now_ns >= max(int(self._partitions.ends[position]), session_end) + _SETTLING_NS
+        """True if the hours of a partition that are asked for are over, its last bars included."""
+        return now_ns >= int(ends_as_fetched(self._partitions, self._hours)[position]) + _SETTLING_NS
 
     def see(self, raw: RawBars, positions: Iterable[int], now_ns: int) -> dict[int, Seen]:
         """Return what bars say of some partitions.

@@ -27,8 +27,12 @@ def position(date: str) -> int:
 FRIDAY = position("2024-01-05")
 
 
-def judge(decimals: ExcessDecimals = ExcessDecimals.REFUSE, precision: Precision = Precision(2, 0)) -> Judge:  # noqa: B008 - frozen
-    return Judge(PARTITIONS, precision, Hours.RTH, 1, decimals)
+def judge(
+    decimals: ExcessDecimals = ExcessDecimals.REFUSE,
+    precision: Precision = Precision(2, 0),  # noqa: B008 - frozen
+    hours: Hours = Hours.RTH,
+) -> Judge:
+    return Judge(PARTITIONS, precision, hours, 1, decimals)
 
 
 def seen(bars: RawBars, now_ns: int = LATER, by: Judge | None = None) -> Seen:
@@ -120,8 +124,15 @@ def test_a_forming_bar_is_never_taken() -> None:
 def test_a_session_is_over_when_its_post_market_hours_have_ended_and_settled() -> None:
     """20:00 New York is 01:00 UTC of the next day in winter."""
     end = utc_ns("2024-01-06T01:00")
-    assert not judge().is_over(FRIDAY, end)
-    assert judge().is_over(FRIDAY, end + 30_000_000_000)
+    assert not judge(hours=Hours.ALL).is_over(FRIDAY, end)
+    assert judge(hours=Hours.ALL).is_over(FRIDAY, end + 30_000_000_000)
+
+
+def test_regular_hours_are_over_with_the_regular_close() -> None:
+    """16:00 New York is 21:00 UTC in winter."""
+    close = utc_ns("2024-01-05T21:00")
+    assert not judge().is_over(FRIDAY, close)
+    assert judge().is_over(FRIDAY, close + 30_000_000_000)
 
 
 def test_bars_that_break_a_rule_are_doubted() -> None:

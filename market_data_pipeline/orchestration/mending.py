@@ -1,0 +1,78 @@
+"""The commands that fill a gap: for the terminal, and for Dagster."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+
+from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.sessions import SessionRange
+from market_data_pipeline.orchestration.partitions import range_tags
+
+if TYPE_CHECKING:
+    from market_data_pipeline.orchestration.partitions import UniversePartitions
+
+_GAPS_SHOWN = 50
+
+
+def bars_job(partitions: UniversePartitions, spec: str) -> str:
+    """Return the name of the job that stores bars of a spec: specs that do not share the sessions of the first have one of their own."""
+    universe = partitions.universe
+    together = np.array_equal(universe.partitions(spec).days, universe.partitions(universe.bars[0]).days)
+    return f"{partitions.name}_bars" if together else f"{partitions.name}_bars_{spec.lower().replace('-', '_')}"
+
+
+def load_command(partitions: UniversePartitions, series: Series, gap: SessionRange) -> str:
+    """Return the `mdp` command that fills a gap of a series: from the broker, or from the file that the universe names."""
+    universe = partitions.universe
+    if universe.files is None:
+        hours = ["--hours", universe.hours] if universe.hours else []
+        dates = ["--start", str(gap.first), "--end", str(gap.last)]
+        return shlex.join(["mdp", "load", series.instrument_id, str(series.spec), "--mode", "full", *dates, *hours])
+    files = universe.files
+    layout = files.layout if isinstance(files.layout, str) else None
+    named = {"--layout": layout, "--timezone": files.time_zone, "--stamp": files.stamp}
+    options = [word for option, value in named.items() if value for word in (option, value)]
+    pattern = files.pattern_of(series)
+    # Wildcards are for the shell.
+    path = pattern if any(sign in pattern for sign in "*?[") else shlex.quote(pattern)
+    return f"mdp import-csv {path} " + shlex.join(["--instrument", series.instrument_id, "--bar", str(series.spec), *options])
+
+
+def job_command(partitions: UniversePartitions, series: Series, gap: SessionRange) -> str:
+    """Return the `dagster job execute` command that asks the universe's source for a gap of a series."""
+    ends = range_tags(*(f"{date}|{series.instrument_id}" for date in (gap.first, gap.last)))
+    job = bars_job(partitions, str(series.spec))
+    return f"dagster job execute -m market_data_pipeline.definitions -j {job} --tags '{json.dumps(ends)}'"
+
+
+def gap_table(partitions: UniversePartitions, gaps: Iterable[tuple[Series, SessionRange]]) -> dg.TableMetadataValue:
+    """Return gaps as a table, the newest first, with the commands that fill each."""
+    newest = sorted(gaps, key=lambda one: (one[1].last, one[0]), reverse=True)[:_GAPS_SHOWN]
+    records = [
+        dg.TableRecord(
+            {
+                "series": str(series),
+                "first": str(gap.first),
+                "last": str(gap.last),
+                "sessions": gap.sessions,
+                "command": job_command(partitions, series, gap),
+                "mdp": load_command(partitions, series, gap),
+            }
+        )
+        for series, gap in newest
+    ]
+    texts = {
+        "command": "Asks the source of the universe, in Dagster.",
+        "mdp": "The same at the terminal, from the project's folder.",
+    }
+    columns = [
+        dg.TableColumn(name, "int" if name == "sessions" else "string", description=texts.get(name))
+        for name in ("series", "first", "last", "sessions", "command", "mdp")
+    ]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
