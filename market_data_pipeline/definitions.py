@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import dagster as dg
 
+from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
+from market_data_pipeline.orchestration.automation.gap_filler import gap_filler_sensor
+from market_data_pipeline.orchestration.automation.inbox import inbox_job, inbox_sensor
+from market_data_pipeline.orchestration.automation.notifications import failure_sensor, gap_sensor
+from market_data_pipeline.orchestration.automation.places import Places
+from market_data_pipeline.orchestration.automation.reconcile import reconcile_sensor
+from market_data_pipeline.orchestration.automation.refresh import refresh_sensor
+from market_data_pipeline.orchestration.automation.watchlist_loads import watchlist_loads_sensor
+from market_data_pipeline.orchestration.automation.watchlist_sync import watchlist_sensor
 from market_data_pipeline.orchestration.backtests import backtest_assets
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
+from market_data_pipeline.orchestration.load_instrument import load_instrument_job
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
 
 
-def assemble(watchlist_path: Path, specs: Path, catalog: Path, results: Path) -> dg.Definitions:
-    """Return the definitions of a watchlist and a folder of backtest specs.
+def assemble(places: Places) -> dg.Definitions:
+    """Return the definitions of a project.
 
     Raises:
         ConfigurationError: If the watchlist is wrong; the message names file, line and key.
     """
-    watchlist = read_watchlist(watchlist_path)
-    universes = [universe_parts(watchlist, name) for name in watchlist.universes]
+    watchlist = read_watchlist(places.watchlist)
+    parts = [universe_parts(watchlist, name) for name in watchlist.universes]
+    universes = [one.partitions for one in parts]
+    inbox = inbox_job(places)
     return dg.Definitions(
-        assets=[
-            *(asset for parts in universes for asset in parts.assets),
-            *backtest_assets(specs, [parts.availability for parts in universes], watchlist),
+        assets=[*(asset for one in parts for asset in one.assets), *backtest_assets(places.specs, [one.availability for one in parts], watchlist)],
+        jobs=[
+            *(job for one in parts for job in one.jobs),
+            *backtest_jobs(),
+            watchlist_job(universes, places.specs),
+            load_instrument_job(watchlist, universes, places.specs),
+            inbox,
         ],
-        jobs=[*(job for parts in universes for job in parts.jobs), *backtest_jobs(), watchlist_job([parts.partitions for parts in universes], specs)],
+        schedules=after_close_schedules(watchlist, parts),
+        sensors=[
+            watchlist_sensor(watchlist, places),
+            watchlist_loads_sensor(parts, places),
+            gap_filler_sensor(watchlist, parts, places),
+            inbox_sensor(places, inbox),
+            reconcile_sensor(watchlist, parts, places),
+            refresh_sensor(watchlist, parts, places),
+            gap_sensor(watchlist, parts, places),
+            failure_sensor(),
+        ],
         resources={
-            "catalog": CatalogResource(path=str(catalog)),
-            "results": BacktestResults(path=str(results)),
+            "catalog": CatalogResource(path=str(places.catalog)),
+            "results": BacktestResults(path=str(places.results)),
             "ibkr": IbkrResource.of_environment(),
         },
         executor=in_process,
@@ -41,8 +65,11 @@ def assemble(watchlist_path: Path, specs: Path, catalog: Path, results: Path) ->
 
 with one_clear_message():
     defs = assemble(
-        watchlist_path=place("MDP_CONFIG", "config/watchlist.yaml"),
-        specs=place("MDP_BACKTEST_SPECS", "backtests"),
-        catalog=place("MDP_CATALOG", "data/catalog"),
-        results=place("MDP_BACKTESTS", "data/backtests"),
+        Places(
+            catalog=place("MDP_CATALOG", "data/catalog"),
+            watchlist=place("MDP_CONFIG", "config/watchlist.yaml"),
+            specs=place("MDP_BACKTEST_SPECS", "backtests"),
+            inbox=place("MDP_INBOX", "data/inbox"),
+            results=place("MDP_BACKTESTS", "data/backtests"),
+        )
     )

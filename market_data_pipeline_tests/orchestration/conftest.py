@@ -17,6 +17,7 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.definitions import assemble
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline_tests.conftest import REPOSITORY
 
@@ -72,6 +73,11 @@ def write_csv(path: Path, instrument: str, days: tuple[dt.date, dt.date] = JANUA
     return len(lines) - 1
 
 
+def places_of(root: Path) -> Places:
+    """Return where a test's project has its things."""
+    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+
+
 @dataclass
 class Project:
     """A project folder with a real instance."""
@@ -87,6 +93,7 @@ class Project:
             "MDP_BACKTEST_SPECS": str(self.root / "backtests"),
             "MDP_CATALOG": str(self.root / "catalog"),
             "MDP_BACKTESTS": str(self.root / "results"),
+            "MDP_INBOX": str(self.root / "inbox"),
         }
 
     @property
@@ -95,7 +102,7 @@ class Project:
 
     @property
     def definitions(self) -> dg.Definitions:
-        return assemble(self.root / "watchlist.yaml", self.root / "backtests", self.root / "catalog", self.root / "results")
+        return assemble(places_of(self.root))
 
     def run(self, job: str, *keys: str, config: dict[str, object] | None = None) -> dg.ExecuteInProcessResult:
         """Execute a job for one partition, for a range of two, or for none."""

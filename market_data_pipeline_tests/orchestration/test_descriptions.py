@@ -6,43 +6,17 @@ import dagster as dg
 import pytest
 
 from market_data_pipeline.definitions import assemble
-from market_data_pipeline.orchestration.automation.notifications import failure_sensor, gap_sensor
-from market_data_pipeline.orchestration.automation.places import Places
-from market_data_pipeline.orchestration.automation.refresh import refresh_sensor
-from market_data_pipeline.orchestration.backtests import backtest_assets
-from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
-from market_data_pipeline.orchestration.load_instrument import load_instrument_job
-from market_data_pipeline.orchestration.universe import universe_parts
-from market_data_pipeline.watchlist import read_watchlist
-from market_data_pipeline_tests.orchestration.conftest import write_project
+from market_data_pipeline_tests.orchestration.conftest import places_of, write_project
 
 _MADE_BY_DAGSTER = ("__ASSET_JOB", "__ANONYMOUS_ASSET_JOB", "default_automation_condition_sensor")
 
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
-    """Everything that the project assembles, and what is to be assembled next."""
+    """Everything that the project assembles."""
     root = tmp_path_factory.mktemp("project")
     write_project(root)
-    made = assemble(root / "watchlist.yaml", root / "backtests", root / "catalog", root / "results")
-    if "refresh" in {sensor.name for sensor in made.sensors or ()}:
-        return made
-    watchlist = read_watchlist(root / "watchlist.yaml")
-    parts = [universe_parts(watchlist, name) for name in watchlist.universes]
-    universes = [one.partitions for one in parts]
-    places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
-    return dg.Definitions(
-        assets=[*(asset for one in parts for asset in one.assets), *backtest_assets(places.specs, [one.availability for one in parts], watchlist)],
-        jobs=[
-            *(job for one in parts for job in one.jobs),
-            *backtest_jobs(),
-            watchlist_job(universes, places.specs),
-            load_instrument_job(watchlist, universes, places.specs),
-        ],
-        sensors=[refresh_sensor(watchlist, parts, places), failure_sensor(), gap_sensor(watchlist, parts, places)],
-        resources=made.resources,
-        executor=made.executor,
-    )
+    return assemble(places_of(root))
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_where_it_belongs(definitions: dg.Definitions) -> None:

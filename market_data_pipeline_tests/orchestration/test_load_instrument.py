@@ -10,9 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from market_data_pipeline.definitions import assemble
 from market_data_pipeline.domain.errors import MarketDataError
-from market_data_pipeline.orchestration.load_instrument import LoadInstrument, chain_of, load_instrument_job
+from market_data_pipeline.orchestration.load_instrument import LoadInstrument, chain_of
 from market_data_pipeline.orchestration.partitions import UniversePartitions
 from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.orchestration.conftest import JANUARY, Project, write_csv, write_project
@@ -29,12 +28,10 @@ def universes(project: Project) -> list[UniversePartitions]:
 
 def load(project: Project, **config: object) -> dg.ExecuteInProcessResult:
     """Run the job as the launchpad does."""
-    definitions = assemble(project.root / "watchlist.yaml", project.root / "backtests", project.root / "catalog", project.root / "results")
-    if "load_instrument" not in {job.name for job in definitions.jobs or ()}:
-        watchlist = read_watchlist(project.root / "watchlist.yaml")
-        job = load_instrument_job(watchlist, universes(project), project.root / "backtests")
-        definitions = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
-    return definitions.resolve_job_def("load_instrument").execute_in_process(run_config=config, instance=project.instance, raise_on_error=False)
+    job = project.definitions.resolve_job_def("load_instrument")
+    return job.execute_in_process(run_config=config, instance=project.instance, raise_on_error=False)
+        run_config=config, instance=project.instance, raise_on_error=False
+    )
 
 
 def fields(result: dg.ExecuteInProcessResult) -> dict[str, object]:
