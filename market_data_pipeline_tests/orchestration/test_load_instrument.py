@@ -30,8 +30,6 @@ def load(project: Project, **config: object) -> dg.ExecuteInProcessResult:
     """Run the job as the launchpad does."""
     job = project.definitions.resolve_job_def("load_instrument")
     return job.execute_in_process(run_config=config, instance=project.instance, raise_on_error=False)
-        run_config=config, instance=project.instance, raise_on_error=False
-    )
 
 
 def fields(result: dg.ExecuteInProcessResult) -> dict[str, object]:
