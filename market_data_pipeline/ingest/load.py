@@ -135,7 +135,8 @@ def load(
         whole = {date: row for date, row in before.items() if not row.coverage.is_gap}
         missing = wanted if refetch is Refetch.YES else [date for date in wanted if date not in whole]
         asked = Asked(series, partitions, precision, missing)
-        cached = tuple(whole[date] for date in wanted if date not in set(missing))
+        asked_for = set(missing)
+        cached = tuple(whole[date] for date in wanted if date not in asked_for)
         plan = source.plan(asked) if missing else RequestPlan(0, 0.0, 0)
         yield Planned(series, cached, plan)
         if missing:
