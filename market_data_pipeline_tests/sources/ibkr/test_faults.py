@@ -42,7 +42,7 @@ PASSING = {
     "error-100": "(error 100). Retrying in 0.15 seconds (attempt 1/3)",
     "error-10197": "Log out of the other session of this user, or wait until it ends. Retrying",
     "no-data": "no bars. Asking again before it is believed.",
-    "empty": "2024-01-09 to 2024-01-12 (4 sessions): no bars. Asking again before it is believed.",
+    "empty": "no bars. Asking again before it is believed.",
     "truncated": "Asking again before it is believed.",
 }
 HARMLESS = ["one-byte", "disorder", "duplicates", "stale"]
