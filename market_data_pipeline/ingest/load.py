@@ -126,7 +126,8 @@ def load(
     started = time.monotonic()
     partitions = partitions_of(series)
     wanted = sorted(set(sessions))
-    _refuse_future(series, wanted, time.time_ns() if now_ns is None else now_ns)
+    now = time.time_ns() if now_ns is None else now_ns
+    _refuse_future(series, wanted, now)
     stored_bars = answered = requests = gaps = 0
     failures: list[SessionFailure] = []
     partial: list[dt.date] = []
@@ -151,7 +152,7 @@ def load(
                     continue
                 number += 1
                 silent.pop(answer.session, None)
-                if isinstance(answer, SessionAnswer) and answer.coverage is Coverage.PARTIAL and not len(answer.bars):
+                if _is_nothing_yet(answer) and partitions.window(answer.session)[1] > now:
                     continue  # a session that has begun, and none of its bars has closed
                 outcome = answer if isinstance(answer, SessionFailure) else _store(writer, answer, before.get(answer.session))
                 if isinstance(outcome, SessionFailure):
@@ -185,6 +186,8 @@ def load(
 
 def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | None) -> SessionRow | SessionFailure:
     """Store an answer, unless it says less than what is stored: nothing is ever lost to a source that answers in part."""
+    if _is_nothing_yet(answer):
+        return SessionFailure(answer.session, "it is over by our clock, and has not begun by the source's; set the clock that is wrong")
     if before is not None and answer.coverage is not Coverage.COMPLETE and len(answer.bars) < before.rows:
         reason = f"the source answered {len(answer.bars):,} bars ({answer.coverage}), {before.rows:,} are stored; those were kept"
         return SessionFailure(answer.session, reason)
@@ -192,6 +195,10 @@ def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | Non
         return writer.store(answer)
     except BrokenBars as error:
         return SessionFailure(answer.session, str(error))
+
+
+def _is_nothing_yet(answer: SessionAnswer | SessionFailure) -> bool:
+    return isinstance(answer, SessionAnswer) and answer.coverage is Coverage.PARTIAL and not len(answer.bars)
 
 
 def _refuse_future(series: Series, sessions: Sequence[dt.date], now: int) -> None:

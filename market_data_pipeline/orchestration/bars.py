@@ -75,6 +75,7 @@ def hear(context: dg.AssetExecutionContext, shown: Materializations, series: Ser
     """Log what a person who waits should know: not each request, and no wait that is over before it is read."""
     if news.wait_s >= _SECONDS_BETWEEN_LINES:
         shown.tell()
+    shown.tell_in_time()
     if news.kind is NewsKind.ASKED or (news.kind is NewsKind.WAITING and news.wait_s < _WAIT_WORTH_TELLING):
         return
     left = f" About {news.seconds_left:.0f} s left." if news.seconds_left else ""

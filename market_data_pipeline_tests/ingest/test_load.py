@@ -163,3 +163,10 @@ def test_bad_files_found_on_the_way_are_told_and_fetched_again(week: Catalog) ->
     assert source.asked == [[TUESDAY]]
     assert len(report.quarantined) == 1
     assert "not a readable Parquet file" in report.quarantined[0]
+
+
+def test_a_session_that_is_over_here_and_not_yet_begun_at_the_source_is_told(catalog: Catalog) -> None:
+    """A gateway whose clock is behind, or simulated, answers nothing of it; a run that passed this over would call itself complete."""
+    _, report = run(catalog, Told(answer(AAPL, MONDAY), morning(AAPL, TUESDAY, bars=0)), [MONDAY, TUESDAY])
+    assert [str(failure.session) for failure in report.failed_segments] == [str(TUESDAY)]
+    assert "set the clock that is wrong" in report.failed_segments[0].reason

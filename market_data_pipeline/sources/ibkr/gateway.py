@@ -10,6 +10,7 @@ cancels the request at the gateway too.
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -142,6 +143,16 @@ class IbkrGateway:
         """Nanoseconds by which the gateway's clock was ahead of ours when it was last asked; 0 if it never was. Asks nobody."""
         return 0 if self._asker is None else self._asker.clock_ahead_ns
 
+    def login(self) -> str:
+        """Return what tells one login from another, a digest of its account numbers; connects if need be.
+
+        On one port stands now a simulator, now a paper account: what the one told is not true of the other.
+
+        Raises:
+            SourceUnavailable: If the gateway cannot be reached; the message says what to do.
+        """
+        return self.run(_login)
+
     def server_facts(self) -> ServerFacts:
         """Return what the gateway says of itself; connects if need be.
 
@@ -232,6 +243,11 @@ async def ask_bars(asker: Asker, asked: BarQuestion, news: News, tries: Tries) -
         if bars:
             return raw_bars(bars, asked.spec)
     return RawBars.none()
+
+
+async def _login(asker: Asker) -> str:
+    accounts = sorted((await asker.link(News())).accounts)
+    return hashlib.blake2b("\0".join(accounts).encode(), digest_size=8).hexdigest()
 
 
 async def _gateway_time(asker: Asker) -> int:

@@ -65,6 +65,11 @@ def test_an_unknown_host_is_named(refused: Connecting) -> None:
     refused(4002, "gateway.invalid:4002 cannot be reached", host="gateway.invalid")
 
 
+@pytest.mark.parametrize("host", ["gate..way", "g" * 70])
+def test_what_cannot_be_a_name_of_a_host_is_told(refused: Connecting, host: str) -> None:
+    refused(4002, rf"'{host}' is no name of a host\. .*Set IB_HOST", host=host)
+
+
 def test_a_black_hole_ends_within_the_timeout(refused: Connecting) -> None:
     """A full backlog drops the packets of whoever comes next."""
     with listener(backlog=0) as server:
