@@ -72,6 +72,7 @@ class LoadReport:
         quarantined: Bad files found on the way and moved away, for a person.
         seconds: Time taken.
         partial: Sessions of which a part was stored: still trading, or answered in part.
+        empty: Sessions stored whole, now or before, in which nothing was traded.
     """
 
     series: Series
@@ -85,6 +86,12 @@ class LoadReport:
     quarantined: tuple[str, ...] = field(default=())
     seconds: float = 0.0
     partial: tuple[dt.date, ...] = field(default=())
+    empty: tuple[dt.date, ...] = field(default=())
+
+    @property
+    def whole(self) -> int:
+        """Number of sessions that are stored whole, now or before."""
+        return self.cached_before + self.segments_fetched - len(self.partial)
 
 
 def load(
@@ -138,6 +145,7 @@ def load(
         asked = Asked(series, partitions, precision, missing)
         asked_for = set(missing)
         cached = tuple(whole[date] for date in wanted if date not in asked_for)
+        empty = [row.session for row in cached if row.coverage is Coverage.EMPTY]
         plan = source.plan(asked) if missing else RequestPlan(0, 0.0, 0)
         yield Planned(series, cached, plan)
         if missing:
@@ -163,6 +171,8 @@ def load(
                 stored_bars += outcome.rows
                 if outcome.coverage is Coverage.PARTIAL:
                     partial.append(outcome.session)
+                elif outcome.coverage is Coverage.EMPTY:
+                    empty.append(outcome.session)
                 per_session = (time.monotonic() - started) / number
                 yield Stored(outcome, number, len(missing), per_session * max(len(missing) - number, 0))
             for date in silent:
@@ -181,6 +191,7 @@ def load(
         quarantined=quarantined,
         seconds=time.monotonic() - started,
         partial=tuple(partial),
+        empty=tuple(sorted(empty)),
     )
 
 

@@ -52,6 +52,10 @@ class BarsConfig(dg.Config):
     wait_s: float = 60.0
 
 
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
 def bars_key(name: str, spec: str) -> dg.AssetKey:
     """Return the asset key of a universe's bars: `us_equities/bars_1_minute_last`."""
     return dg.AssetKey([name, f"bars_{spec.lower().replace('-', '_')}"])
@@ -184,9 +188,9 @@ class _BarsRun:
 
     def _tell(self, series: Series, event: LoadEvent) -> None:
         if isinstance(event, Planned):
-            takes = f", about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
+            takes = f", at most about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
-                f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests{takes}; "
+                f"{series}: {_count(event.plan.sessions, 'session')} to get with {_count(event.plan.requests, 'request')}{takes}; "
                 f"{len(event.cached)} are stored whole already."
             )
             for row in event.cached:

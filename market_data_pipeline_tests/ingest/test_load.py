@@ -91,6 +91,13 @@ def test_only_gaps_are_asked_for(catalog: Catalog) -> None:
     assert (report.asked, report.cached_before, report.gaps_analyzed, report.segments_fetched) == (5, 2, 3, 3)
 
 
+def test_the_report_tells_what_is_whole_partial_and_without_bars(catalog: Catalog) -> None:
+    """Monday is known to be empty, Tuesday turns out to be; Wednesday comes in part."""
+    store(catalog, empty(AAPL, MONDAY))
+    _, report = run(catalog, Told(empty(AAPL, TUESDAY), morning(AAPL, WEDNESDAY), answer(AAPL, THURSDAY)), [MONDAY, TUESDAY, WEDNESDAY, THURSDAY])
+    assert (report.whole, report.partial, report.empty) == (3, (WEDNESDAY,), (MONDAY, TUESDAY))
+
+
 def test_what_is_stored_is_asked_for_again_on_demand(week: Catalog) -> None:
     source = Told(*(answer(AAPL, date, seed=1) for date in WEEK))
     _, report = run(week, source, [MONDAY, TUESDAY], Refetch.YES)

@@ -24,7 +24,7 @@ from market_data_pipeline.sources.ibkr.asking import Asker, Tries
 from market_data_pipeline.sources.ibkr.background import BackgroundLoop
 from market_data_pipeline.sources.ibkr.bars import RawBars, raw_bars
 from market_data_pipeline.sources.ibkr.codes import NothingThere
-from market_data_pipeline.sources.ibkr.facts import ServerFacts, masked, mode_of
+from market_data_pipeline.sources.ibkr.facts import ServerFacts, is_simulated, masked, mode_of
 from market_data_pipeline.sources.ibkr.news import News
 from market_data_pipeline.sources.ibkr.permits import Permits
 from market_data_pipeline.sources.ibkr.questions import BarQuestion, Question, details_question, head_ns_of, head_question, matching_question
@@ -52,10 +52,12 @@ class IbkrGateway:
 
     Args:
         settings: How to reach and ask it; None for the environment's.
+        listener: Told what is being done where a question has no listener of its own.
     """
 
-    def __init__(self, settings: IbkrSettings | None = None) -> None:
+    def __init__(self, settings: IbkrSettings | None = None, listener: Listener | None = None) -> None:
         self.settings = IbkrSettings.from_environment() if settings is None else settings
+        self._listener = listener
         self._permits = Permits(self.settings)
         self._starting = threading.Lock()
         self._loop: BackgroundLoop | None = None
@@ -153,6 +155,14 @@ class IbkrGateway:
         """
         return self.run(_login)
 
+    def is_simulated(self) -> bool:
+        """Return whether this is the gateway simulator, whose prices are invented; connects if need be.
+
+        Raises:
+            SourceUnavailable: If the gateway cannot be reached; the message says what to do.
+        """
+        return self.run(self._is_simulated)
+
     def server_facts(self) -> ServerFacts:
         """Return what the gateway says of itself; connects if need be.
 
@@ -160,6 +170,9 @@ class IbkrGateway:
             SourceUnavailable: If it cannot be reached; the message says what to do.
         """
         return self.run(self._facts)
+
+    async def _is_simulated(self, asker: Asker) -> bool:
+        return is_simulated((await asker.link(News(self._listener))).accounts)
 
     async def _facts(self, asker: Asker) -> ServerFacts:
         link = await asker.link(News())
@@ -174,6 +187,7 @@ class IbkrGateway:
             mode_of(link.accounts),
             {name: state.value for name, state in link.farms.items()},
             round(link.clock_ahead_s, 3),
+            is_simulated(link.accounts),
         )
 
     def ask(self, question: Question, listener: Listener | None = None) -> Any:
@@ -182,7 +196,7 @@ class IbkrGateway:
         Raises:
             SourceError: What the last try ended with.
         """
-        return self.run(lambda asker: asker.answer(question, News(listener)))
+        return self.run(lambda asker: asker.answer(question, News(listener or self._listener)))
 
     def run[T](self, work: Callable[[Asker], Coroutine[Any, Any, T]]) -> T:
         """Run something that asks in the gateway's own event loop, and wait for it. An interrupt cancels it."""
