@@ -56,6 +56,6 @@ def _nautilus(spec: str) -> str:
     # It uses no state of its client.
     segments = InteractiveBrokersDataClient._calculate_duration_segments(None, start, end, None)  # type: ignore[arg-type]
     asked = ", ".join(duration for _, duration in segments)
-    return f"Nautilus' adapter asks in {len(segments)} piece(s) ({asked}), whatever the bar size" + (
+    return f"Nautilus' adapter asks in {len(segments)} piece{'s' if len(segments) > 1 else ''} ({asked}), whatever the bar size" + (
         "" if "DAY" in spec else ": more than IBKR serves at once"
     )

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.instrument_files import Definition
 from market_data_pipeline.domain.bar_table import COLUMNS, BarTable, Int64s
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage
+from market_data_pipeline.domain.coverage import Convention, Coverage
 from market_data_pipeline.domain.errors import ConfigurationError, DataMissing, InvalidDate, PrecisionMismatch
 from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.domain.source import Precision
@@ -47,6 +47,7 @@ class SeriesEvidence:
         fingerprint: 32 hex digits, equal exactly when all bars are; however they are spread over files.
         closes_ns: Shape (bars,), int64, when each bar closes.
         closes: Shape (bars,), the closing prices.
+        convention: Which hours, and what was done to the prices.
     """
 
     series: Series
@@ -61,6 +62,7 @@ class SeriesEvidence:
     fingerprint: str
     closes_ns: Int64s
     closes: npt.NDArray[np.float64]
+    convention: Convention = field(default_factory=Convention)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,7 @@ def _read(catalog: Catalog, series: Series, start: dt.date, end: dt.date, gaps: 
         fingerprint=_digest([precision.price, precision.size, rows, [digest.hexdigest() for digest in digests.values()]]),
         closes_ns=np.concatenate(times),
         closes=np.concatenate(closes),
+        convention=catalog.convention(series) or Convention(),
     )
 
 

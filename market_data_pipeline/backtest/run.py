@@ -180,6 +180,8 @@ def _series(one: SeriesEvidence) -> dict[str, Any]:
     missing = sum(gap.sessions for gap in one.gaps)
     return {
         "series": one.series.bar_type,
+        "hours": one.convention.hours,
+        "adjustment": one.convention.adjustment,
         "sessions": one.sessions,
         "complete": one.sessions - one.empty - missing,
         "empty": one.empty,

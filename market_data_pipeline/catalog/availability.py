@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from market_data_pipeline.catalog.ledger import SeriesRow
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage
+from market_data_pipeline.domain.coverage import Convention, Coverage
 from market_data_pipeline.domain.sessions import Partitions, SessionRange, date_of, ranges_of
 
 # Codes of SeriesRow.strip.
@@ -34,6 +34,7 @@ class Availability:
         first_open_ns: Open of the first bar, UTC nanoseconds, or None.
         last_close_ns: Close of the last bar, UTC nanoseconds, or None.
         updated_at_ns: When a session was last stored, UTC nanoseconds; 0 for never.
+        convention: Under which convention its bars were asked for.
         bad_files: (name, reason) of files of the series that cannot be used; `mdp catalog verify` moves them away.
     """
 
@@ -50,6 +51,7 @@ class Availability:
     first_open_ns: int | None
     last_close_ns: int | None
     updated_at_ns: int
+    convention: Convention = field(default_factory=Convention)
     bad_files: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -107,5 +109,6 @@ def availability_of(row: SeriesRow, partitions: Partitions) -> Availability:
         first_open_ns=row.first_open_ns,
         last_close_ns=row.last_close_ns,
         updated_at_ns=row.updated_at_ns,
+        convention=row.convention,
         bad_files=row.bad_files,
     )

@@ -15,6 +15,7 @@ from market_data_pipeline.domain.coverage import Convention
 from market_data_pipeline.domain.errors import CorruptFile
 
 NAME = "convention.json"
+_HOURS = ("all", "rth")
 
 
 def convention_of(folder: Path) -> Convention:
@@ -26,7 +27,7 @@ def convention_of(folder: Path) -> Convention:
     path = folder / NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Convention(hours=str(content["hours"]), adjustment=str(content["adjustment"]))
+        return Convention(hours=_HOURS[_HOURS.index(content["hours"])], adjustment=str(content["adjustment"]))
     except FileNotFoundError:
         return Convention()
     except (OSError, ValueError, KeyError, TypeError) as error:

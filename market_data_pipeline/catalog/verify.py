@@ -109,7 +109,7 @@ def _problems_of(catalog: Catalog, series: Series, result: Reconciled) -> Iterat
     for name, reason in result.left:
         yield Problem("bad file", str(folder / name), reason, _LEFT)
     if result.drifted:
-        detail = f"{result.drifted} sessions stood otherwise in the ledger"
+        detail = f"{result.drifted:,} session{'s' if result.drifted > 1 else ''} stood otherwise in the ledger"
         yield Problem("ledger drift", str(series), detail, "the ledger was brought into agreement with the files")
 
 

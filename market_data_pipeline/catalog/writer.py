@@ -155,7 +155,7 @@ class SeriesWriter:
         Raises:
             DiskFull: If not.
         """
-        require_room(self._folder, estimate(bars, sessions), f"Storing {sessions:,} sessions of {self._row.series}")
+        require_room(self._folder, estimate(bars, sessions), f"Storing {sessions:,} session{'s' if sessions > 1 else ''} of {self._row.series}")
 
     def _begin(self) -> None:
         if self._is_torn:

@@ -164,7 +164,7 @@ def discover(
     catalog: CatalogOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Look symbols up at the broker: as a currency pair, then as a stock, then as a future; or as the type that is named.
+    """Look symbols up at the broker: as a currency pair, then a stock, a future, an index; or as the type that is named.
 
     \b
     Examples:
@@ -184,7 +184,7 @@ def discover(
         rows = [row for one in found for row in look.rows(one)]
         if rows:
             show_table(look.HEADERS, rows)
-            say(f"load one: {place.command('load', look.first_id(found), '1-DAY-LAST')}")
+            say(f"load one: {place.command('load', *look.example(found))}")
         for one in found:
             if one.error is not None:
                 note(f"{one.symbol}: {one.error}")

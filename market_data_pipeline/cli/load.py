@@ -25,10 +25,20 @@ SizesChoice = Literal["documented", "observed"]
 DecimalsChoice = Literal["refuse", "round"]
 
 
+def _not_a_bar_type(bar: str) -> str:
+    """Say how a bar type is written here, before typer misses the other argument."""
+    from market_data_pipeline.domain.bar_types import refuse_bar_type
+
+    refuse_bar_type(bar)
+    return bar
+
+
 def load(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="ID|SYMBOL", help="AAPL.NASDAQ; or AAPL, EURUSD, ES@FUT to be looked up at the broker.")],
-    bar: Annotated[str, typer.Argument(metavar="SPEC", help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")],
+    bar: Annotated[
+        str, typer.Argument(metavar="SPEC", is_eager=True, callback=_not_a_bar_type, help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")
+    ],
     mode: Annotated[Modes | None, typer.Option("--mode", help="From where to where.  [default: full with --start, else tail]")] = None,
     start: StartOption = None,
     end: EndOption = None,
@@ -41,6 +51,7 @@ def load(
         DecimalsChoice | None,
         typer.Option("--excess-decimals", help="Values with more decimals than the instrument has.  [default: refuse; env: IB_EXCESS_DECIMALS]"),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Without --start, do not ask whether a load of more than an hour is meant.")] = False,
     as_json: JsonOption = False,
     host: HostOption = None,
     port: PortOption = None,
@@ -62,17 +73,18 @@ def load(
       mdp load AAPL MSFT 1-DAY-LAST --dry-run
       mdp load EUR/USD.IDEALPRO 15-MINUTE-MID --mode backfill --start 2023-01-01
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.broker import gateway_settings
+    from market_data_pipeline.cli.broker import budget_of, gateway_settings
     from market_data_pipeline.cli.loading import Wishes, carry_out
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import loads as look
 
     place = Place.of(context, catalog, config)
-    wishes = Wishes.parse(names, bar, mode, start, end, hours, no_holes=no_holes, refetch=refetch, dry_run=dry_run)
-    done = carry_out(place, gateway_settings(host, port, client_id, sizes, decimals), wishes)
+    wishes = Wishes.parse(names, bar, mode, start, end, hours, no_holes=no_holes, refetch=refetch, dry_run=dry_run, however_long=yes)
+    settings = gateway_settings(host, port, client_id, sizes, decimals)
+    done = carry_out(place, settings, wishes)
     if as_json:
         show_json({"catalog": str(place.root), **look.to_json(done)})
     else:
-        say(look.lines(done, place.command))
+        say(look.lines(done, place.command, lambda: budget_of(settings)))
     if done.failed:
         raise typer.Exit(1)

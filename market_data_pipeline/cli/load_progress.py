@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from market_data_pipeline.cli.progress import Meter
 from market_data_pipeline.cli.rendering.checks import title
-from market_data_pipeline.cli.rendering.plans import free_words, plan_words, total_words
+from market_data_pipeline.cli.rendering.plans import free_now, plan_words, together_words
 from market_data_pipeline.cli.words import count
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.pacing_budget import Budget
 from market_data_pipeline.domain.source import NewsKind, SessionFailure, SourceNews
 from market_data_pipeline.ingest.from_broker import BrokerEvent, Prepared
+from market_data_pipeline.ingest.import_csv import Run
 from market_data_pipeline.ingest.load import Planned, Stored
 from market_data_pipeline.ingest.modes import Mode
 
@@ -31,10 +32,11 @@ class LoadMeter:
         meter: Where it is shown.
         series: How many series are loaded.
         budget: Says what pacing still allows.
+        run: A dry run answers with the plans, so they are not told here too.
     """
 
-    def __init__(self, meter: Meter, series: int, budget: Callable[[], Budget]) -> None:
-        self._meter, self._of, self._budget = meter, series, budget
+    def __init__(self, meter: Meter, series: int, budget: Callable[[], Budget], run: Run = Run.STORE) -> None:
+        self._meter, self._of, self._budget, self._run = meter, series, budget, run
         self._prepared: list[Prepared] = []
         self._heard = 0
         self._bars = self._stored = self._done = self._total = 0
@@ -46,7 +48,8 @@ class LoadMeter:
         match event:
             case Prepared():
                 self._prepared.append(event)
-                self._meter.line(f"{name}: {plan_words(event)}")
+                if self._run is Run.STORE:
+                    self._meter.line(f"{name}: {plan_words(event, free_now(self._budget()) if event.missing else 0)}")
                 self._tell_total()
             case Planned():
                 self._bars, self._done, self._total, self._ends_at = 0, 0, event.plan.sessions, time.monotonic() + event.plan.seconds
@@ -85,9 +88,8 @@ class LoadMeter:
         """Tell what all series take together, once each has told what it takes, and before the first request."""
         self._heard += 1
         asking = [one.plan for one in self._prepared if one.missing]
-        if self._heard == self._of and asking:
-            total = f"together: {total_words(asking)}; " if len(asking) > 1 else ""
-            self._meter.line(f"{total}{free_words(sum(plan.requests for plan in asking), self._budget())}")
+        if self._heard == self._of and asking and self._run is Run.STORE:
+            self._meter.line(together_words(asking, self._budget()))
 
     def _hear(self, name: str, news: SourceNews) -> None:
         if news.seconds_left is not None:

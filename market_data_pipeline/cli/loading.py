@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.load_progress import LoadMeter
+from market_data_pipeline.cli.long_loads import confirm_if_long
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.progress import Meter
 from market_data_pipeline.cli.symbols import instrument_id_of
 from market_data_pipeline.domain.bar_types import BarSpec, Series
-from market_data_pipeline.domain.errors import MarketDataError, QuestionUnanswered, SourceUnavailable, UsageError
+from market_data_pipeline.domain.errors import MarketDataError, SourceUnavailable, UsageError
 from market_data_pipeline.domain.sessions import parse_date
-from market_data_pipeline.ingest.from_broker import BrokerEvent, Order, Outcome, load_from_broker
+from market_data_pipeline.domain.source import NewsKind, SourceNews
+from market_data_pipeline.ingest.from_broker import BrokerEvent, Order, Outcome, Prepared, load_from_broker
 from market_data_pipeline.ingest.import_csv import Run
 from market_data_pipeline.ingest.load import Refetch
 from market_data_pipeline.ingest.modes import Holes, Mode, Reach
@@ -35,6 +37,7 @@ class Wishes:
         hours: Which hours, or None.
         refetch: Whether to ask again for what is stored whole.
         run: Store, or tell only.
+        however_long: Whether a load of many hours is meant, although nobody said from where on.
     """
 
     names: tuple[str, ...]
@@ -43,6 +46,7 @@ class Wishes:
     hours: Hours | None
     refetch: Refetch
     run: Run
+    however_long: bool = False
 
     @classmethod
     def parse(
@@ -57,6 +61,7 @@ class Wishes:
         no_holes: bool,
         refetch: bool,
         dry_run: bool,
+        however_long: bool = False,
     ) -> Wishes:
         """Build from what was typed; whoever says from where on, and no mode, wants all from there on.
 
@@ -72,14 +77,23 @@ class Wishes:
             hours=Hours(hours) if hours is not None else None,
             refetch=Refetch.YES if refetch else Refetch.NO,
             run=Run.DRY if dry_run else Run.STORE,
+            however_long=however_long,
         )
 
     @property
     def options(self) -> list[str]:
-        """The options that say from where to where, for a command to type next."""
+        """The options that say what is to be loaded and how, for a command to type next."""
         given = {"--mode": self.reach.mode, "--start": self.reach.start, "--end": self.reach.end, "--hours": self.hours}
-        holes = ["--no-holes"] if self.reach.holes is Holes.LEAVE else []
-        return [*(word for option, value in given.items() if value is not None for word in (option, str(value))), *holes]
+        said = {
+            "--no-holes": self.reach.holes is Holes.LEAVE,
+            "--refetch": self.refetch is Refetch.YES,
+            "--dry-run": self.run is Run.DRY,
+            "--yes": self.however_long,
+        }
+        return [
+            *(word for option, value in given.items() if value is not None for word in (option, str(value))),
+            *(option for option, meant in said.items() if meant),
+        ]
 
 
 @dataclass(frozen=True)
@@ -112,11 +126,12 @@ def carry_out(place: Place, settings: IbkrSettings, wishes: Wishes) -> Done:
         Stopped: On Ctrl-C, with how far it came.
     """
     started = time.monotonic()
-    with place.opened() as catalog, IbkrGateway(settings) as gateway:
+    with place.opened() as catalog, IbkrGateway(settings, hear_while_preparing) as gateway:
         orders, not_found = _orders(place, catalog, gateway, wishes)
         with Meter("bars/s") as meter:
-            progress = LoadMeter(meter, len(orders), gateway.budget)
-            outcomes = _follow(load_from_broker(catalog, gateway, orders, run=wishes.run), progress)
+            progress = LoadMeter(meter, len(orders), gateway.budget, wishes.run)
+            sure = _sure(place, wishes, len(orders))
+            outcomes = _follow(load_from_broker(catalog, gateway, orders, run=wishes.run), progress, sure)
     errors = [*(error for _, error in not_found), *(outcome.error for outcome in outcomes if outcome.error is not None)]
     if errors and len(wishes.names) == 1:
         if stands := progress.what_stands():
@@ -136,7 +151,7 @@ def _orders(place: Place, catalog: Catalog, gateway: IbkrGateway, wishes: Wishes
     for name in wishes.names:
         try:
             series = Series.of(instrument_id_of(name, catalog, gateway, command), wishes.spec)
-        except (QuestionUnanswered, SourceUnavailable):
+        except SourceUnavailable:
             raise
         except MarketDataError as error:
             not_found.append((name, error))
@@ -145,12 +160,37 @@ def _orders(place: Place, catalog: Catalog, gateway: IbkrGateway, wishes: Wishes
     return [*orders.values()], not_found
 
 
-def _follow(steps: Generator[tuple[Series, BrokerEvent], None, tuple[Outcome, ...]], meter: LoadMeter) -> tuple[Outcome, ...]:
+def hear_while_preparing(news: SourceNews) -> None:
+    """Tell what happens before the first plan: contracts and head time stamps are asked for, and a gateway may be slow or gone."""
+    if news.kind in (NewsKind.RETRYING, NewsKind.RECONNECTING, NewsKind.NOTE):
+        note(news.message)
+
+
+def _sure(place: Place, wishes: Wishes, series: int) -> Callable[[BrokerEvent], None]:
+    """Return what is called with each event, and asks once all series have told what they take: is a load of many hours meant?"""
+    heard: list[BrokerEvent] = []
+
+    def hear(event: BrokerEvent) -> None:
+        if len(heard) == series:
+            return
+        heard.append(event)
+        if len(heard) == series and wishes.run is Run.STORE and wishes.reach.start is None and not wishes.however_long:
+            prepared = [one for one in heard if isinstance(one, Prepared) and one.missing]
+            confirm_if_long(prepared, place.command("load", *wishes.names, str(wishes.spec)))
+
+    return hear
+
+
+def _follow(
+    steps: Generator[tuple[Series, BrokerEvent], None, tuple[Outcome, ...]], meter: LoadMeter, hear: Callable[[BrokerEvent], None]
+) -> tuple[Outcome, ...]:
     """Run the load to its end and return how each series ended."""
     with closing(steps):
         try:
             while True:
-                meter.tell(*next(steps))
+                series, event = next(steps)
+                meter.tell(series, event)
+                hear(event)
         except StopIteration as end:
             outcomes: tuple[Outcome, ...] = end.value
             return outcomes

@@ -28,7 +28,7 @@ def simulate(
     request_sizes: Annotated[
         Literal["documented", "observed"], typer.Option("--request-sizes", help="Longest durations that are answered.")
     ] = "observed",
-    account: Annotated[str, typer.Option("--account", help="Its name; paper accounts begin with D.")] = "DU1234567",
+    account: Annotated[str, typer.Option("--account", help="Its name; bars of one that begins with DUSIM are marked simulated.")] = "DUSIM12345",
     latency: Annotated[float, typer.Option("--latency", min=0, metavar="S", help="Seconds until a request for data is answered.")] = 0.05,
     scenario: Annotated[Path | None, typer.Option("--scenario", metavar="YAML", help="What goes wrong, and when.")] = None,
     fault: Annotated[

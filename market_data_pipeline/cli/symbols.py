@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from market_data_pipeline.calendars import VENUES
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.output import note
-from market_data_pipeline.domain.bar_types import parse_instrument_id, path_name
+from market_data_pipeline.domain.bar_types import parse_instrument_id, path_name, refuse_bar_type
 from market_data_pipeline.domain.errors import MarketDataError, QuestionUnanswered, SourceUnavailable
 from market_data_pipeline.sources.ibkr import Candidate, DiscoveryCache, IbkrGateway, IbkrSettings, discover
 
@@ -53,10 +53,12 @@ def instrument_id_of(name: str, catalog: Catalog, gateway: IbkrGateway, command:
         command: Writes the command to type for an id that was chosen.
 
     Raises:
+        UsageError: If it is a bar type.
         QuestionUnanswered: If it may mean several instruments, and nobody is at the terminal to choose.
         ContractUnknown: If the broker does not know it.
         SourceError: If the broker cannot be asked.
     """
+    refuse_bar_type(name)
     if "@" not in name and name.rpartition(".")[2] in VENUES:
         return parse_instrument_id(name)
     stored = [one for one in catalog.instruments.ids() if _symbol_of(one) == path_name(name).upper()]

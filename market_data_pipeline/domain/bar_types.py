@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from market_data_pipeline.domain.errors import InvalidBarType, InvalidInstrumentId
+from market_data_pipeline.domain.errors import InvalidBarType, InvalidInstrumentId, UsageError
 
 NANOSECONDS = 1_000_000_000
 DAY_NS = 86_400 * NANOSECONDS
@@ -73,6 +73,19 @@ def parse_instrument_id(text: str) -> str:
             f"{text!r} is not an instrument id. Write SYMBOL.VENUE as Nautilus does, for example AAPL.NASDAQ or EUR/USD.IDEALPRO."
         )
     return text
+
+
+def refuse_bar_type(text: str) -> None:
+    """Refuse a bar type in one word, with or without its `-EXTERNAL`, where an instrument and its bars are named one by one.
+
+    Raises:
+        UsageError: If it is one.
+    """
+    try:
+        series = Series.parse(f"{text.removesuffix('-EXTERNAL')}-EXTERNAL")
+    except (InvalidBarType, InvalidInstrumentId):
+        return
+    raise UsageError(f"{text!r} is an instrument and its bars in one word. Write: mdp load {series.instrument_id} {series.spec}")
 
 
 def venue_of(instrument_id: str) -> str:

@@ -38,13 +38,16 @@ class Quality:
     longest_absence_s: int
 
 
+SIMULATED = "simulated"
+
+
 @dataclass(frozen=True)
 class Convention:
     """Under which convention bars were asked for. Bars of two conventions are never mixed in one series.
 
     Attributes:
         hours: `all`, or `rth` where only regular trading hours were asked for.
-        adjustment: `raw`, or what the source did to its prices (`split`, `split+dividend`).
+        adjustment: `raw`, or what the source did to its prices (`split`, `split+dividend`); `SIMULATED` where it invented them.
     """
 
     hours: str = "all"

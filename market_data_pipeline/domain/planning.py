@@ -34,6 +34,8 @@ _MOST = {DurationUnit.DAYS: 365, DurationUnit.WEEKS: 52, DurationUnit.MONTHS: 12
 _FEWEST_BARS = 10
 # A row of a stored bar file.
 _BYTES_A_BAR = 14
+# Longer bars may close at any multiple of this: currencies open at 17:15 New York, and bars of hours are laid out by the exchange's clock.
+_GRID_NS = 300 * NANOSECONDS
 # What an answer takes at least; matters only while pacing lets everything go at once.
 _ANSWER_S = 0.5
 
@@ -69,7 +71,8 @@ def plan_requests(
         partitions: The partitions of the series.
         missing: Their dates, in any order. Sessions of which no bar has closed at `now_ns` are left out.
         sizes: How much one request may ask for.
-        now_ns: The time, UTC nanoseconds: no request ends later, nor inside a bar. None where everything asked for is over.
+        now_ns: The time, UTC nanoseconds: no request ends later, nor inside a bar of up to five minutes; the answer may end with a longer one
+            that is still forming. None where everything asked for is over.
         hours: `rth` if only regular hours are asked for, else `all`.
 
     Raises:
@@ -101,12 +104,13 @@ def halved(request: PlannedRequest, partitions: Partitions) -> list[PlannedReque
     if len(positions) > 1:
         middle = len(positions) // 2
         older = layout.request(positions[0], positions[middle - 1], request.sessions[:middle])
-        layout = _Layout(partitions, request.hours, request.end_ns)
+        if request.end_ns < layout.ends[positions[-1]]:  # it was cut to the time of its planning
+            layout = _Layout(partitions, request.hours, request.end_ns)
         return [older, layout.request(positions[middle], positions[-1], request.sessions[middle:])]
     if partitions.spec.is_daily_or_longer:
         return [request]
     start_ns, end_ns, length = request.start_ns, min(request.end_ns, int(layout.closes[positions[0]])), partitions.spec.length_ns
-    middle_ns = start_ns + (end_ns - start_ns) // 2 // length * length
+    middle_ns = (start_ns + end_ns) // 2 // length * length  # by the clock, as the bars are: a session of 22:15 has an hour bar of 22:00
     pause_start, pause_end = layout.pause(positions[0])
     older_end, newer_start = (pause_start, pause_end) if pause_start <= middle_ns < pause_end else (middle_ns, middle_ns)
     if min(older_end - start_ns, end_ns - newer_start) < _FEWEST_BARS * length:
@@ -170,10 +174,13 @@ class _Layout:
         self.firsts = (calendar.open_ns if hours == "rth" else calendar.pre_ns)[at]
         self.ends = partitions.ends
         if now_ns is not None:
-            closed_ns = now_ns // partitions.spec.length_ns * partitions.spec.length_ns
-            self.ends = np.minimum(partitions.ends, closed_ns)
-            over = int(np.searchsorted(self.closes, closed_ns, side="right"))
-            if over < len(partitions) and self.firsts[over] < closed_ns:
+            grid_ns = min(partitions.spec.length_ns, _GRID_NS)
+            settled_ns = now_ns // grid_ns * grid_ns
+            begun = self.firsts < now_ns // partitions.spec.length_ns * partitions.spec.length_ns
+            # The last bar of a session closes with it, however short it is then.
+            self.ends = np.where(partitions.ends <= now_ns, partitions.ends, np.where(begun, np.minimum(partitions.ends, settled_ns), self.firsts))
+            over = int(np.searchsorted(self.closes, settled_ns, side="right"))
+            if over < len(partitions) and begun[over]:
                 self.trading = over
 
     def _lay_dates(self, now_ns: int | None) -> None:

@@ -237,7 +237,7 @@ class SessionRange:
     def __str__(self) -> str:
         if self.sessions == 1:
             return f"{self.first} (1 session)"
-        return f"{self.first} to {self.last} ({self.sessions} sessions)"
+        return f"{self.first} to {self.last} ({self.sessions:,} sessions)"
 
 
 def ranges_of(partitions: Partitions, wanted: npt.NDArray[np.bool_], offset: int = 0) -> Iterator[SessionRange]:

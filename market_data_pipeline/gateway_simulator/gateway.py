@@ -17,7 +17,8 @@ from market_data_pipeline.gateway_simulator.market import Market
 from market_data_pipeline.gateway_simulator.scenario import Scenario
 from market_data_pipeline.gateway_simulator.statistics import Audience, Statistics
 
-PAPER_ACCOUNT = "DU1234567"
+# A paper account by its first letter; and nobody who looks at it takes it for one of IBKR's.
+PAPER_ACCOUNT = "DUSIM12345"
 DEFAULT_PORT = 4002
 LOOPBACK = "127.0.0.1"
 

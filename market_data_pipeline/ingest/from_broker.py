@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.coverage import SIMULATED
 from market_data_pipeline.domain.errors import ConflictingBars, MarketDataError, SessionNotInSource, SourceUnavailable
 from market_data_pipeline.domain.planning import reach_of_one_request
 from market_data_pipeline.domain.request_sizes import RequestSizes
@@ -60,6 +61,7 @@ def open_series(catalog: Catalog, gateway: IbkrGateway, series: Series, hours: H
     """
     calendar_name_of_venue(series.venue)  # a venue that nobody knows is told before the broker is asked
     source = IbkrSource(gateway, series, hours=_hours(catalog, series, hours))
+    source.simulated = _is_simulated(catalog, gateway, series, run)
     instrument = stored_or_fetched(catalog, gateway, series.instrument_id, run)
     catalog.require_same(series, instrument.precision, source.provenance.convention)
     return Opened(source, instrument)
@@ -236,7 +238,7 @@ def _opened_at_head(gateway: IbkrGateway, series: Series, opened: Opened) -> tup
         raise SessionNotInSource(
             f"IBKR has no {source.what_to_show} of {series.instrument_id} at all. Name a first session with --start to ask all the same."
         )
-    known = IbkrSource(gateway, series, details=details, hours=source.hours, head_ns=head.earliest_ns)
+    known = IbkrSource(gateway, series, details=details, hours=source.hours, head_ns=head.earliest_ns, simulated=source.simulated)
     return Opened(known, opened.instrument), head.earliest_ns
 
 
@@ -295,6 +297,14 @@ def _loaded(catalog: Catalog, prepared: Prepared, wait_s: float) -> Generator[tu
                 report: LoadReport = end.value
                 return report
             yield order.series, event
+
+
+def _is_simulated(catalog: Catalog, gateway: IbkrGateway, series: Series, run: Run) -> bool:
+    """Return whether the series holds, or would hold, bars of the simulator. The stored series decides; a dry run of a new one asks nobody."""
+    stored = catalog.convention(series)
+    if stored is not None:
+        return stored.adjustment == SIMULATED
+    return run is Run.STORE and gateway.is_simulated()
 
 
 def _hours(catalog: Catalog, series: Series, asked: Hours | None) -> Hours | None:

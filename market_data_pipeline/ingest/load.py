@@ -72,6 +72,7 @@ class LoadReport:
         quarantined: Bad files found on the way and moved away, for a person.
         seconds: Time taken.
         partial: Sessions of which a part was stored: still trading, or answered in part.
+        empty: Sessions stored whole, now or before, in which nothing was traded.
     """
 
     series: Series
@@ -85,6 +86,12 @@ class LoadReport:
     quarantined: tuple[str, ...] = field(default=())
     seconds: float = 0.0
     partial: tuple[dt.date, ...] = field(default=())
+    empty: tuple[dt.date, ...] = field(default=())
+
+    @property
+    def whole(self) -> int:
+        """Number of sessions that are stored whole, now or before."""
+        return self.cached_before + self.segments_fetched - len(self.partial)
 
 
 def load(
@@ -126,7 +133,8 @@ def load(
     started = time.monotonic()
     partitions = partitions_of(series)
     wanted = sorted(set(sessions))
-    _refuse_future(series, wanted, time.time_ns() if now_ns is None else now_ns)
+    now = time.time_ns() if now_ns is None else now_ns
+    _refuse_future(series, wanted, now)
     stored_bars = answered = requests = gaps = 0
     failures: list[SessionFailure] = []
     partial: list[dt.date] = []
@@ -135,7 +143,9 @@ def load(
         whole = {date: row for date, row in before.items() if not row.coverage.is_gap}
         missing = wanted if refetch is Refetch.YES else [date for date in wanted if date not in whole]
         asked = Asked(series, partitions, precision, missing)
-        cached = tuple(whole[date] for date in wanted if date not in set(missing))
+        asked_for = set(missing)
+        cached = tuple(whole[date] for date in wanted if date not in asked_for)
+        empty = [row.session for row in cached if row.coverage is Coverage.EMPTY]
         plan = source.plan(asked) if missing else RequestPlan(0, 0.0, 0)
         yield Planned(series, cached, plan)
         if missing:
@@ -150,7 +160,7 @@ def load(
                     continue
                 number += 1
                 silent.pop(answer.session, None)
-                if isinstance(answer, SessionAnswer) and answer.coverage is Coverage.PARTIAL and not len(answer.bars):
+                if _is_nothing_yet(answer) and partitions.window(answer.session)[1] > now:
                     continue  # a session that has begun, and none of its bars has closed
                 outcome = answer if isinstance(answer, SessionFailure) else _store(writer, answer, before.get(answer.session))
                 if isinstance(outcome, SessionFailure):
@@ -161,6 +171,8 @@ def load(
                 stored_bars += outcome.rows
                 if outcome.coverage is Coverage.PARTIAL:
                     partial.append(outcome.session)
+                elif outcome.coverage is Coverage.EMPTY:
+                    empty.append(outcome.session)
                 per_session = (time.monotonic() - started) / number
                 yield Stored(outcome, number, len(missing), per_session * max(len(missing) - number, 0))
             for date in silent:
@@ -179,11 +191,14 @@ def load(
         quarantined=quarantined,
         seconds=time.monotonic() - started,
         partial=tuple(partial),
+        empty=tuple(sorted(empty)),
     )
 
 
 def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | None) -> SessionRow | SessionFailure:
     """Store an answer, unless it says less than what is stored: nothing is ever lost to a source that answers in part."""
+    if _is_nothing_yet(answer):
+        return SessionFailure(answer.session, "it is over by our clock, and has not begun by the source's; set the clock that is wrong")
     if before is not None and answer.coverage is not Coverage.COMPLETE and len(answer.bars) < before.rows:
         reason = f"the source answered {len(answer.bars):,} bars ({answer.coverage}), {before.rows:,} are stored; those were kept"
         return SessionFailure(answer.session, reason)
@@ -191,6 +206,10 @@ def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | Non
         return writer.store(answer)
     except BrokenBars as error:
         return SessionFailure(answer.session, str(error))
+
+
+def _is_nothing_yet(answer: SessionAnswer | SessionFailure) -> bool:
+    return isinstance(answer, SessionAnswer) and answer.coverage is Coverage.PARTIAL and not len(answer.bars)
 
 
 def _refuse_future(series: Series, sessions: Sequence[dt.date], now: int) -> None:

@@ -69,8 +69,10 @@ def _named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Gen
 
 def _not_found(series: Series, sessions: Sequence[dt.date], error: SourceUnavailable) -> str:
     symbol = series.instrument_id.rpartition(".")[0]
+    one = len(sessions) == 1
+    which = f"the session {sessions[0]} of {series} is" if one else f"{len(sessions):,} sessions of {series} from {sessions[0]} to {sessions[-1]} are"
     return (
-        f"Data not found for {symbol}: {len(sessions)} sessions of {series} from {sessions[0]} to {sessions[-1]} are not stored, and no gateway gave "
-        f"them ({error}) Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) or import a CSV "
+        f"Data not found for {symbol}: {which} not stored, and no gateway gave "
+        f"{'it' if one else 'them'} ({error}) Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) or import a CSV "
         f"(mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec})."
     )

@@ -114,7 +114,7 @@ def _fetch(context: RunContext, catalog: "Catalog", spec: "BacktestSpec", watchl
                 if event.done == event.of:
                     context.log.info(f"{series}: {event.of} sessions asked for")
             elif isinstance(event, Planned):
-                context.log.info(f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests before {spec.name} can run.")
+                context.log.info(f"{series}: missing sessions: {event.plan.sessions}, requests: {event.plan.requests}, before {spec.name} can run.")
             elif isinstance(event, SourceNews):
                 hear(context, shown, series, event)
             elif isinstance(event, SessionFailure):

@@ -49,6 +49,10 @@ class BarsConfig(dg.Config):
     wait_s: float = Field(default=60.0, description="Seconds to wait for another process that writes the same series.")
 
 
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
 def bars_key(name: str, spec: str) -> dg.AssetKey:
     """Return the asset key of a universe's bars: `us_equities/bars_1_minute_last`."""
     return dg.AssetKey([name, f"bars_{spec.lower().replace('-', '_')}"])
@@ -72,6 +76,7 @@ def hear(context: RunContext, shown: Materializations, series: Series, news: Sou
     """Log what a person who waits should know: not each request, and no wait that is over before it is read."""
     if news.wait_s >= _SECONDS_BETWEEN_LINES:
         shown.tell()
+    shown.tell_in_time()
     if news.kind is NewsKind.ASKED or (news.kind is NewsKind.WAITING and news.wait_s < _WAIT_WORTH_TELLING):
         return
     left = f" About {news.seconds_left:.0f} s left." if news.seconds_left else ""
@@ -185,9 +190,9 @@ class BarsRun:
 
     def _tell(self, series: Series, event: LoadEvent) -> None:
         if isinstance(event, Planned):
-            takes = f", about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
+            takes = f", at most about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
-                f"{series}: {event.plan.sessions} sessions to get with {event.plan.requests} requests{takes}; "
+                f"{series}: {_count(event.plan.sessions, 'session')} to get with {_count(event.plan.requests, 'request')}{takes}; "
                 f"{len(event.cached)} are stored whole already."
             )
             for row in event.cached:

@@ -8,6 +8,7 @@ home that works as before.
 
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from dagster._serdes import ConfigurableClassData
 _BATCH_SIZE = "DAGSTER_EVENT_BATCH_SIZE"
 _EVENTS_AT_ONCE = "100"
 _BUSY_TIMEOUT_S = 60
+_ENGINES_KEPT = 32
 
 
 class _Batch(threading.local):
@@ -35,7 +37,7 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
     """Dagster's SQLite event log with one engine a file, and one transaction a batch."""
 
     def __init__(self, base_dir: str) -> None:
-        self._engines: dict[str, sa.Engine] = {}
+        self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
         self._batch = _Batch()
         self._tables: set[str] = set()
         super().__init__(base_dir)
@@ -59,6 +61,20 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
             self._tables.add(table_name)
         return table_name in self._tables
 
+    def wipe(self) -> None:
+        """Delete all events, and what is known of the files that are gone with them."""
+        super().wipe()
+        self._forget()
+
+    def upgrade(self) -> None:
+        """Bring all files to the newest schema."""
+        super().upgrade()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._engines.clear()
+        self._tables.clear()
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
         if shard in self._batch.connections:  # this thread is inside `store_event_batch` and holds the lock
@@ -68,12 +84,17 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
             yield connection
 
     def _engine(self, shard: str) -> sa.Engine:
-        if shard not in self._engines:
+        if shard in self._engines:
+            self._engines.move_to_end(shard)
+        else:
             settings = {"timeout": _BUSY_TIMEOUT_S}
             engine = sa.create_engine(self.conn_string_for_shard(shard), poolclass=sa.pool.NullPool, connect_args=settings)
             sa.event.listen(engine, "connect", _commit_without_waiting_for_the_disk)
             self._initdb(engine)
             self._engines[shard] = engine
+            # Every run has a file of its own, and a daemon lives for months.
+            if len(self._engines) > _ENGINES_KEPT:
+                self._engines.popitem(last=False)
         return self._engines[shard]
 
 

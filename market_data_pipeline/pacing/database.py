@@ -224,7 +224,12 @@ class PostgresDatabase:
 
             try:
                 engine = sa.create_engine(self._url, pool_pre_ping=True)
-            except (sa.exc.ArgumentError, ImportError) as error:
+            except ImportError as error:
+                raise ConfigurationError(
+                    f'IB_PACING_DB: the driver of the URL is missing ({error}). Install it: pip install "psycopg[binary]"; '
+                    "the URL begins with postgresql+psycopg://."
+                ) from error
+            except sa.exc.ArgumentError as error:
                 raise ConfigurationError(
                     f"IB_PACING_DB: the URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database."
                 ) from error

@@ -384,7 +384,7 @@ def _own(queue: Sequence[Found], request: PacedRequest) -> int | None:
 def _wait(decision: Decision, now_ns: int) -> Wait:
     seconds = (decision.at_ns - now_ns) / NANOSECONDS
     at = dt.datetime.now().astimezone() + dt.timedelta(seconds=seconds)
-    return Wait(seconds, f"{decision.reason}; the next may go at {at:%H:%M:%S}")
+    return Wait(seconds, f"{decision.reason}; the next may go at {at:%H:%M:%S %Z}")
 
 
 def _users(rows: Sequence[Found]) -> tuple[PacingUser, ...]:

@@ -195,6 +195,8 @@ def test_the_passport_says_on_what_a_result_stands(run: Run, root: Path) -> None
     assert len(fingerprint) == 32
     assert series == {
         "series": APPLE,
+        "hours": "all",
+        "adjustment": "raw",
         "sessions": 21,
         "complete": 21,
         "empty": 0,

@@ -75,8 +75,9 @@ def test_raw_prices_of_all_hours_need_no_file(tmp_path: Path) -> None:
     assert _lose_ledger(catalog).convention(AAPL) == Convention()
 
 
-def test_a_file_that_cannot_be_read_says_what_to_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", '{"hours": "night", "adjustment": "raw"}'])
+def test_a_file_that_cannot_be_read_says_what_to_write(tmp_path: Path, text: str) -> None:
     catalog = _stored(tmp_path, BROKER)
-    (catalog.layout.series_folder(AAPL) / NAME).write_text("{")
+    (catalog.layout.series_folder(AAPL) / NAME).write_text(text)
     with pytest.raises(CorruptFile, match=r'"hours": "rth", "adjustment": "split"'):
         _lose_ledger(catalog).convention(AAPL)

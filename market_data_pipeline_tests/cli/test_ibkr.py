@@ -12,6 +12,8 @@ import pytest
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.writer import series_lock
+from market_data_pipeline.cli.rendering.broker import budget_lines
+from market_data_pipeline.domain.pacing_budget import Budget, PacingUser
 from market_data_pipeline_tests.cli.conftest import Mdp, requests_for_bars
 from market_data_pipeline_tests.cli.stored import MINUTES, store_whole
 from market_data_pipeline_tests.cli.test_load import free_port
@@ -23,8 +25,9 @@ def test_the_status_tells_of_server_account_farms_and_budget(mdp: Mdp, gateway: 
     assert ended.code == 0
     assert f"127.0.0.1:{gateway.port}: connected as client 40" in ended.out
     assert "server version 178" in ended.out
-    assert "paper account: •••••••67" in ended.out
-    assert "DU1234567" not in ended.out
+    assert "paper account: ••••••••45" in ended.out
+    assert "this is the simulator. Its prices are invented" in ended.out
+    assert "DUSIM12345" not in ended.out
     assert "farms: " in ended.out
     assert "pacing (haste rules)" in ended.out
     told = mdp("ibkr", "status", "--json", "--client-id", "51").json
@@ -84,6 +87,17 @@ def test_the_budget_needs_no_gateway(mdp: Mdp, gateway: RunningGateway, root: Pa
     assert "1 of 60 requests in 10 min used, 59 left" in ended.out
 
 
+def test_processes_that_have_ended_are_one_line_of_the_budget() -> None:
+    users = [PacingUser("one", pid, 3, pid % 2, alive) for pid, alive in ((1, False), (2, True), (3, False), (4, None))]
+    said = budget_lines(Budget("all", "strict", "here", (), 2, 48, 0, 0.0, 0.0, tuple(users)))
+    assert said[-4:] == [
+        "  process 2 on one (running): 3 requests, 0 open",
+        "  process 4 on one (on another host): 3 requests, 0 open",
+        "  2 processes that have ended: 6 requests, 2 open",
+        "  kept in here",
+    ]
+
+
 def test_discovery_tries_pairs_then_stocks_and_takes_a_type_at_its_word(mdp: Mdp, gateway: RunningGateway) -> None:
     ended = mdp("ibkr", "discover", "EURUSD", "AAPL", "ES", "ES@FUT", "--json")
     assert ended.code == 0
@@ -93,7 +107,9 @@ def test_discovery_tries_pairs_then_stocks_and_takes_a_type_at_its_word(mdp: Mdp
     assert [one["sec_type"] for one in found["ES"]] == ["STK"]
     assert len(found["ES@FUT"]) > 1
     assert {one["sec_type"] for one in found["ES@FUT"]} == {"FUT"}
+    assert "load one: mdp load EUR/USD.IDEALPRO 1-DAY-MID" in mdp("ibkr", "discover", "EURUSD").out
     ended = mdp("ibkr", "discover", "AAPL", "NOSUCH")
+    assert "load one: mdp load AAPL.NASDAQ 1-DAY-LAST" in ended.out
     assert ended.code == 1
     assert "AAPL.NASDAQ" in ended.out
     assert "NOSUCH: IBKR lists nothing under 'NOSUCH'" in ended.err

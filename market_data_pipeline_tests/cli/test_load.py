@@ -60,7 +60,8 @@ def test_a_month_is_fetched_once_and_only_what_is_deleted_comes_back(mdp: Mdp, r
     first = mdp(*line)
     assert first.code == 0
     assert "21 requests for 21 sessions, at most 8,190 bars" in first.err
-    assert "at IBKR's rate" in first.err
+    assert "all of them may go at once" in first.err
+    assert "at IBKR's rate" not in first.err
     (series,) = first.json["series"]
     told = ("sessions", "cached_before", "gaps_analyzed", "segments_fetched", "requests_made", "fetched_bars", "failed_segments")
     assert [series[name] for name in told] == [21, 0, 1, 21, 21, 8_190, []]
@@ -100,12 +101,27 @@ def test_a_dry_run_asks_for_no_bars_and_stores_nothing(mdp: Mdp, root: Path, gat
     ended = mdp("load", *AAPL, *JANUARY, "--dry-run", "--catalog", root)
     assert ended.code == 0
     assert ended.out.startswith("Dry run, nothing was stored; it would be: AAPL.NASDAQ 1-MINUTE-LAST: full, rth hours, 2024-01-02 to 2024-01-31")
-    assert (
-        "21 requests for 21 sessions, at most 8,190 bars, about 114.7 kB, about 3 min 30 s at IBKR's rate" not in ended.out
-    )  # the rules are wide here
-    assert "21 requests for 21 sessions, at most 8,190 bars, about 114.7 kB" in ended.out
+    plan = "21 requests for 21 sessions, at most 8,190 bars, about 114.7 kB"
+    assert ended.out.splitlines()[1:] == [f"  {plan}", "  all of them may go at once", "  next: the same command without --dry-run"]
     assert requests_for_bars(gateway) == before
     assert not root.exists()
+
+
+def test_a_dry_run_under_ibkrs_rules_tells_how_long_it_takes_and_what_may_go_at_once(
+    mdp: Mdp, root: Path, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """63 sessions from 2024-01-02 to 2024-04-02 (21, 20, 20 and 2), one request each, one every ten seconds; 60 may go in ten minutes."""
+    monkeypatch.setenv("IB_PACING", "strict")
+    ended = mdp("load", *AAPL, "--start", "2024-01-01", "--end", "2024-04-02", "--dry-run", "--catalog", root)
+    assert "63 requests for 63 sessions" in ended.out
+    assert "about 10 min 30 s at IBKR's rate\n  the first 60 may go at once\n" in ended.out
+
+
+def test_a_dry_run_with_nothing_to_ask_says_so_and_names_no_next_command(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    day = ("load", *AAPL, "--start", "2024-01-10", "--end", "2024-01-10", "--catalog", root)
+    mdp(*day)
+    ended = mdp(*day, "--dry-run")
+    assert ended.out.splitlines()[1:] == ["  nothing to ask for: all is stored"]
 
 
 def test_a_dry_run_needs_no_gateway_where_the_instrument_is_stored(
@@ -222,6 +238,27 @@ def test_what_cannot_be_meant_is_a_usage_error(mdp: Mdp, root: Path, arguments: 
     assert message in ended.err
 
 
+def test_a_bar_type_in_one_word_is_told_in_two(mdp: Mdp, root: Path) -> None:
+    for words in (["TSLA.NASDAQ-1-MINUTE-LAST"], ["TSLA.NASDAQ-1-MINUTE-LAST-EXTERNAL"], ["TSLA.NASDAQ-1-MINUTE-LAST", "1-DAY-LAST"]):
+        ended = mdp("load", *words, "--catalog", root)
+        assert ended.code == 2
+        assert "Write: mdp load TSLA.NASDAQ 1-MINUTE-LAST" in ended.err
+
+
+def test_sessions_without_bars_are_told(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    """RBLX was listed on Wednesday, 2021-03-10: four of seven sessions were before."""
+    line = ("load", "RBLX.NYSE", "1-MINUTE-LAST", "--start", "2021-03-04", "--end", "2021-03-12", "--catalog", root)
+    assert "2021-03-04 to 2021-03-12 (7 sessions), all stored, 4 of them without bars" in mdp(*line).out
+    assert "(7 sessions), all stored before, 4 of them without bars" in mdp(*line).out
+    assert mdp(*line, "--json").json["series"][0]["empty_sessions"] == ["2021-03-04", "2021-03-05", "2021-03-08", "2021-03-09"]
+
+
+def test_an_index_that_is_no_stock_leads_to_what_finds_it(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    ended = mdp("load", "SPX.CBOE", "1-DAY-LAST", "--start", "2024-01-02", "--catalog", root)
+    assert "Look it up with: mdp ibkr discover SPX" in ended.err
+    assert "^SPX.CBOE" in mdp("ibkr", "discover", "SPX").out
+
+
 def test_a_pair_has_no_trades(mdp: Mdp, root: Path) -> None:
     ended = mdp("load", "EUR/USD.IDEALPRO", "1-DAY-LAST", "--catalog", root)
     assert ended.code == 2
@@ -266,6 +303,7 @@ def test_todays_session_is_stored_up_to_the_last_closed_bar(mdp: Mdp, root: Path
     assert (series["cached_before"], series["segments_fetched"], series["fetched_bars"]) == (1, 2, 390 + 90)
     assert series["partial_sessions"] == ["2024-01-11"]
     assert requests_for_bars(eleven_o_clock) - before == 2
+    assert "2024-01-09 to 2024-01-11 (3 sessions), 2 whole, 1 partial (2024-01-11)" in mdp("load", *AAPL, "--catalog", root).out
     catalog = Catalog.open(root)
     rows = {str(row.session): (row.rows, row.coverage) for row in catalog.sessions(MINUTES)}
     catalog.ledger.close()

@@ -16,6 +16,7 @@ _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
     "mdp ibkr simulate": LongRunning("tcp://127.0.0.1:{ib_port}", stays=True),
     "./dev test": RunElsewhere("it is what runs now"),
     "./dev test --all": RunElsewhere("it is what runs now"),
+    "docker compose -f deploy/docker-compose.yml up -d ib-gateway": RunElsewhere("needs Docker and an account; test_deploy.py reads the file"),
     "./dev check": RunElsewhere(".ci/run runs it before the tests"),
     "./dev bench": RunElsewhere("takes minutes; its figures are those of the machine"),
     "./dev lock": RunElsewhere("asks the package index, and changes with it"),

@@ -14,7 +14,7 @@ from market_data_pipeline_tests.conftest import REPOSITORY
 
 GUIDE = (REPOSITORY / "docs" / "ibkr.md").read_text(encoding="utf-8")
 # Only tests and a second copy of the project on one machine need them.
-_UNTOLD = {"IB_WAIT_SCALE", "IB_STATE"}
+_UNTOLD = {"IB_WAIT_SCALE"}
 
 
 @pytest.mark.parametrize("code", sorted({*_CODES, *_FARMS, 162, 420}))

@@ -175,6 +175,20 @@ def test_a_session_without_a_closed_bar_is_not_asked_for(spec: str, now: str) ->
     assert [one.end_ns for one in plan_requests(partitions, dates("2024-01-05"), DOCUMENTED, later, "rth")] == [later]
 
 
+@pytest.mark.parametrize(
+    ("spec", "now", "end", "duration"),
+    [
+        ("4-HOUR-MID", "2024-01-10 22:05", "2024-01-10 22:00", "1 D"),  # over: its last bar is an hour long
+        ("4-HOUR-MID", "2024-01-10 21:32", "2024-01-10 21:30", "83700 S"),  # 17:00 to 21:00 is closed, by whichever clock bars are laid out
+        ("1-HOUR-MID", "2024-01-10 21:32", "2024-01-10 21:30", "83700 S"),
+        ("1-MINUTE-MID", "2024-01-10 21:32:30", "2024-01-10 21:32", "83820 S"),
+    ],
+)
+def test_no_closed_bar_is_cut_off_whatever_its_length(spec: str, now: str, end: str, duration: str) -> None:
+    (request,) = plan_requests(currencies(spec), dates("2024-01-10"), DOCUMENTED, ns(now))
+    assert (request.start_ns, request.end_ns, request.duration) == (ns("2024-01-09 22:15"), ns(end), duration)
+
+
 def test_a_date_without_a_session_is_refused() -> None:
     with pytest.raises(InvalidDate, match="2024-01-15 is no 1-MINUTE-LAST session"):
         plan_requests(stocks("1-MINUTE-LAST"), dates("2024-01-12 2024-01-15"), DOCUMENTED)
@@ -235,6 +249,22 @@ def test_halving_steps_over_a_pause_and_keeps_the_last_closed_bar() -> None:
         (ns("2024-01-04 22:00"), "1 D"),
         (ns("2024-01-05 16:40"), "27600 S"),
     ]
+
+
+@pytest.mark.parametrize("partitions", [coins("1-DAY-LAST"), currencies("1-DAY-MID"), currencies("4-HOUR-MID"), stocks("1-DAY-LAST")])
+def test_the_newer_half_ends_where_the_whole_ended(partitions: Partitions) -> None:
+    """A coin's day ends at midnight, an hour bar of currencies in the middle of four."""
+    (whole,) = plan_requests(partitions, between(partitions, "2024-01-08", "2024-01-11"), DOCUMENTED)
+    older, newer = halved(whole, partitions)
+    assert told([older, newer]) == [("2024-01-08", "2024-01-09", 2, "2 D"), ("2024-01-10", "2024-01-11", 2, "2 D")]
+    assert newer.end_ns == whole.end_ns
+
+
+def test_a_session_that_opens_at_a_quarter_past_is_halved_between_hour_bars() -> None:
+    partitions = currencies("1-HOUR-MID")
+    (whole,) = plan_requests(partitions, dates("2024-01-10"), DOCUMENTED)
+    older, newer = halved(whole, partitions)
+    assert (older.end_ns, newer.start_ns) == (ns("2024-01-10 10:00"), ns("2024-01-10 10:00"))
 
 
 def test_the_time_is_told_at_the_rate_of_the_rules() -> None:

@@ -130,6 +130,12 @@ def test_regular_hours_are_those_of_the_partition_s_session() -> None:
         assert partitions.regular_hours(position) == (ns("2024-01-12 14:30"), ns("2024-01-12 18:00"))
 
 
+def test_a_range_counts_its_sessions_in_words_of_a_person() -> None:
+    first, last = dt.date(1989, 12, 29), dt.date(2026, 11, 20)
+    assert str(SessionRange(first, last, 9_290)) == "1989-12-29 to 2026-11-20 (9,290 sessions)"
+    assert str(SessionRange(first, first, 1)) == "1989-12-29 (1 session)"
+
+
 def test_a_range_runs_over_closed_days_and_breaks_at_stored_ones() -> None:
     """Wanted: the 5th, 8th and 9th (a weekend between), then the 12th and 16th, then the 19th alone."""
     partitions = example_partitions()

@@ -23,7 +23,7 @@ def test_it_connects_with_everything_that_it_fetches_at_the_start(gateway: Runni
         try:
             await ib.connectAsync(gateway.host, gateway.port, 2, timeout=5, raiseSyncErrors=True)
             assert ib.client.serverVersion() == 178
-            assert ib.managedAccounts() == ["DU1234567"]
+            assert ib.managedAccounts() == ["DUSIM12345"]
             assert {value.tag for value in ib.accountValues()} >= {"NetLiquidation", "BuyingPower"}
             assert ib.positions() == ib.openOrders() == ib.fills() == []
         finally:

@@ -90,7 +90,7 @@ def apple() -> Contract:
 
 def test_it_shakes_hands_in_text(client: Client) -> None:
     assert client.serverVersion() == 178
-    assert client.wait_for("accounts") == [("DU1234567",)]
+    assert client.wait_for("accounts") == [("DUSIM12345",)]
 
 
 def test_it_learns_of_a_contract(client: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention
-from market_data_pipeline.domain.errors import ConflictingBars, PrecisionMismatch, SourceUnavailable, UnknownVenue
+from market_data_pipeline.domain.errors import ConflictingBars, PrecisionMismatch, SourceRefused, SourceUnavailable, UnknownVenue
 from market_data_pipeline.ingest.from_broker import BrokerEvent, Order, Outcome, Prepared, load_from_broker, open_series, prepare
 from market_data_pipeline.ingest.import_csv import Run
 from market_data_pipeline.ingest.load import Planned, Stored
@@ -72,9 +72,10 @@ def test_every_plan_is_told_before_the_first_request(catalog: Catalog, gateway: 
     assert not any(outcome.failed for outcome in outcomes)
 
 
-def test_stocks_are_asked_for_in_regular_hours_and_adjusted_for_splits_others_whole_and_raw(catalog: Catalog, gateway: IbkrGateway) -> None:
+def test_stocks_are_asked_for_in_regular_hours_others_whole_and_what_is_simulated_is_kept_as_that(catalog: Catalog, gateway: IbkrGateway) -> None:
     run(catalog, gateway, [Order(AAPL, WEEK), Order(PAIR, WEEK)])
-    assert (catalog.convention(AAPL), catalog.convention(PAIR)) == (Convention("rth", "split"), Convention("all", "raw"))
+    assert (catalog.convention(AAPL), catalog.convention(PAIR)) == (Convention("rth", "simulated"), Convention("all", "simulated"))
+    assert catalog.sessions(AAPL)[0].asked.startswith("SIMULATED TRADES of AAPL.NASDAQ")
     assert {row.source for row in catalog.sessions(AAPL)} == {"ibkr"}
 
 
@@ -138,3 +139,24 @@ def test_a_gateway_that_goes_away_stops_what_is_left_and_keeps_what_is_stored(ca
     assert [type(outcome.error) for outcome in outcomes] == [SourceUnavailable, SourceUnavailable]
     assert len(errors) == 1  # told once, not for each series
     assert catalog.availability(PAIR) is None
+
+
+@pytest.mark.parametrize("accounts", [("DUSIM12345", "U7654321"), ("DU7654321", "DUSIM12345")], ids=["real after simulated", "simulated after real"])
+def test_invented_prices_never_stand_beside_real_ones(catalog: Catalog, tmp_path: Path, accounts: tuple[str, str]) -> None:
+    """A paper account's number begins with DU, a live one's with U; only the simulator's own begin with DUSIM."""
+    errors = []
+    for number, account in enumerate(accounts):
+        (folder := tmp_path / str(number)).mkdir()
+        with (
+            start_gateway(folder / "gateway", "--no-pacing", "--account", account) as running,
+            IbkrGateway(settings_of(folder, running.port)) as gateway,
+        ):
+            week = Reach(Mode.FULL, dt.date(2024, 1, 8 + 7 * number), dt.date(2024, 1, 12 + 7 * number))
+            _, outcomes = run(catalog, gateway, [Order(PAIR, week)])
+            errors += [outcome.error for outcome in outcomes]
+    assert errors[0] is None
+    assert isinstance(errors[1], SourceRefused)
+    assert "they are never mixed" in str(errors[1])
+    available = catalog.availability(PAIR)
+    assert available is not None
+    assert (available.last_session, available.complete) == (dt.date(2024, 1, 12), 5)

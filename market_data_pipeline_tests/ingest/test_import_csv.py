@@ -271,7 +271,7 @@ def test_bars_while_the_venue_is_shut_are_told(importing: Importing) -> None:
 
 def test_a_full_disk_is_told_before_anything_is_written(catalog: Catalog, importing: Importing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("market_data_pipeline.catalog.disk._SPARE", 10**18)
-    with pytest.raises(DiskFull, match="Storing 1 sessions of AAPL"):
+    with pytest.raises(DiskFull, match="Storing 1 session of AAPL"):
         importing(M)
     assert catalog.series() == []
 

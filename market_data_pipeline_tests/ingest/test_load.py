@@ -91,6 +91,13 @@ def test_only_gaps_are_asked_for(catalog: Catalog) -> None:
     assert (report.asked, report.cached_before, report.gaps_analyzed, report.segments_fetched) == (5, 2, 3, 3)
 
 
+def test_the_report_tells_what_is_whole_partial_and_without_bars(catalog: Catalog) -> None:
+    """Monday is known to be empty, Tuesday turns out to be; Wednesday comes in part."""
+    store(catalog, empty(AAPL, MONDAY))
+    _, report = run(catalog, Told(empty(AAPL, TUESDAY), morning(AAPL, WEDNESDAY), answer(AAPL, THURSDAY)), [MONDAY, TUESDAY, WEDNESDAY, THURSDAY])
+    assert (report.whole, report.partial, report.empty) == (3, (WEDNESDAY,), (MONDAY, TUESDAY))
+
+
 def test_what_is_stored_is_asked_for_again_on_demand(week: Catalog) -> None:
     source = Told(*(answer(AAPL, date, seed=1) for date in WEEK))
     _, report = run(week, source, [MONDAY, TUESDAY], Refetch.YES)
@@ -163,3 +170,10 @@ def test_bad_files_found_on_the_way_are_told_and_fetched_again(week: Catalog) ->
     assert source.asked == [[TUESDAY]]
     assert len(report.quarantined) == 1
     assert "not a readable Parquet file" in report.quarantined[0]
+
+
+def test_a_session_that_is_over_here_and_not_yet_begun_at_the_source_is_told(catalog: Catalog) -> None:
+    """A gateway whose clock is behind, or simulated, answers nothing of it; a run that passed this over would call itself complete."""
+    _, report = run(catalog, Told(answer(AAPL, MONDAY), morning(AAPL, TUESDAY, bars=0)), [MONDAY, TUESDAY])
+    assert [str(failure.session) for failure in report.failed_segments] == [str(TUESDAY)]
+    assert "set the clock that is wrong" in report.failed_segments[0].reason

@@ -102,3 +102,21 @@ def test_a_home_written_in_batches_is_read_by_dagsters_own_storage(project: Proj
     assert own.event_log_storage.get_materialized_partitions(_BARS) == project.instance.get_materialized_partitions(_BARS)
     plain = SqliteEventLogStorage(str(home / "history" / "runs"))
     assert len(plain.get_materialized_partitions(_BARS)) == 21
+
+
+def test_a_home_that_was_wiped_takes_events_again(project: Project) -> None:
+    assert project.run("stocks_bars", *_KEYS).success
+    project.instance.event_log_storage.wipe()
+    assert project.instance.get_materialized_partitions(_BARS) == set()
+    assert project.run("watchlist_partitions").success  # dynamic partitions are in the same file
+    assert project.run("stocks_bars", *_KEYS).success
+    assert len(project.instance.get_materialized_partitions(_BARS)) == 21
+
+
+def test_a_process_that_lives_for_months_keeps_few_files_in_mind(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("market_data_pipeline.orchestration.storage._ENGINES_KEPT", 3)
+    runs = [project.run("watchlist_partitions") for _ in range(6)]
+    storage = project.instance.event_log_storage
+    assert isinstance(storage, BatchingSqliteEventLog)
+    assert len(storage._engines) == 3
+    assert all(project.instance.all_logs(run.run_id) for run in runs)

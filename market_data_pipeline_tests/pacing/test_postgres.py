@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from market_data_pipeline.domain.errors import StorageFailed
+from market_data_pipeline.domain.errors import ConfigurationError, StorageFailed
 from market_data_pipeline.domain.pacing import STRICT, Grant, PacedRequest, PacingRules, Wait
 from market_data_pipeline.pacing import PacingTable
 from market_data_pipeline_tests.pacing.test_processes import Run, check
@@ -51,6 +52,14 @@ def test_leave_wait_refusal_and_budget(server: str) -> None:
         assert 590 < budget.next_s < 602
         assert 59 < budget.refused_s <= 60
         assert other_account.budget().refused_s == 0
+
+
+def test_a_driver_that_is_missing_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    table = PacingTable.open("postgresql+psycopg://me:secret@127.0.0.1:1/none", FEW)
+    with pytest.raises(ConfigurationError, match=r'the driver of the URL is missing .* pip install "psycopg\[binary\]"') as refused:
+        table.try_acquire(request("a"))
+    assert "secret" not in str(refused.value)
 
 
 def test_a_password_is_shown_nowhere() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from market_data_pipeline.cli.broker import Health
 from market_data_pipeline.cli.cleanup import Cleaned
 from market_data_pipeline.cli.output import Json, paint
@@ -20,6 +22,8 @@ def facts_lines(facts: ServerFacts) -> list[str]:
         f"  {facts.mode} account: {', '.join(facts.accounts) or 'none named'}",
         f"  farms: {', '.join(f'{name} {state}' for name, state in sorted(facts.farms.items())) or 'none spoken of'}",
     ]
+    if facts.simulated:
+        text.append(f"  {paint('note', 'yellow')}: this is the simulator. Its prices are invented, and stored marked as simulated")
     if abs(facts.clock_ahead_s) >= _CLOCK_TOLERANCE_S:
         way = "ahead of" if facts.clock_ahead_s > 0 else "behind"
         text.append(f"  {paint('note', 'yellow')}: its clock is {duration(abs(round(facts.clock_ahead_s)))} {way} this computer's")
@@ -38,6 +42,7 @@ def facts_to_json(facts: ServerFacts) -> Json:
         "accounts": list(facts.accounts),
         "farms": {name: str(state) for name, state in sorted(facts.farms.items())},
         "clock_ahead_s": round(facts.clock_ahead_s, 1),
+        "simulated": facts.simulated,
     }
 
 
@@ -59,7 +64,8 @@ def budget_lines(budget: Budget) -> list[str]:
     text.append(f"  open requests: {budget.open} of {budget.open_limit}")
     if budget.waiting:
         text.append(f"  {count(budget.waiting, 'request')} waiting for leave")
-    text += [f"  {_user(user)}" for user in budget.users]
+    text += [f"  {_user(user)}" for user in budget.users if user.alive is not False]
+    text += [f"  {line}" for line in _ended([user for user in budget.users if user.alive is False])]
     return [*text, f"  kept in {budget.place}"]
 
 
@@ -77,8 +83,17 @@ def _use(use: RuleUse) -> str:
 
 
 def _user(user: PacingUser) -> str:
-    state = {True: "running", False: "gone", None: "on another host"}[user.alive]
+    state = "running" if user.alive else "on another host"
     return f"process {user.pid} on {user.host} ({state}): {count(user.requests, 'request')}, {user.open} open"
+
+
+def _ended(users: Sequence[PacingUser]) -> list[str]:
+    """Return what processes that have ended used, in one line: an afternoon leaves dozens."""
+    if not users:
+        return []
+    processes = count(len(users), "process that has ended", "processes that have ended")
+    open_now = sum(user.open for user in users)
+    return [f"{processes}: {count(sum(user.requests for user in users), 'request')}{f', {open_now:,} open' if open_now else ''}"]
 
 
 def budget_to_json(budget: Budget) -> Json:

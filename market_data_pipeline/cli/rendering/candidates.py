@@ -17,9 +17,10 @@ def rows(found: LookedUp) -> list[tuple[str, ...]]:
     return [(found.symbol, *cells(one), str(one.con_id)) for one in found.candidates]
 
 
-def first_id(found: Sequence[LookedUp]) -> str:
-    """Return the id of the first candidate there is."""
-    return next(one.candidates[0].instrument_id for one in found if one.candidates)
+def example(found: Sequence[LookedUp]) -> tuple[str, str]:
+    """Return the id of the first candidate there is, and day bars that it has: a pair has no trades."""
+    first = next(one.candidates[0] for one in found if one.candidates)
+    return first.instrument_id, "1-DAY-MID" if first.sec_type == "CASH" else "1-DAY-LAST"
 
 
 def to_json(found: LookedUp) -> Json:

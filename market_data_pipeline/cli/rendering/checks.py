@@ -9,7 +9,7 @@ from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.series_check import SeriesCheck
 from market_data_pipeline.cli.words import count, duration, iso, listed, size, utc
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage
+from market_data_pipeline.domain.coverage import SIMULATED, Coverage
 from market_data_pipeline.domain.sessions import SessionRange
 
 TABLE_HEADERS = ("INSTRUMENT", "BAR SPEC", "FIRST", "LAST", "SESSIONS", "COMPLETE", "EMPTY", "PARTIAL", "MISSING", "GAPS", "BARS", "SIZE")
@@ -17,6 +17,8 @@ TABLE_NUMBERS = TABLE_HEADERS[4:]
 
 _ON_ONE_LINE = 3
 _LISTED = 10
+# What is usual, all hours and raw prices, is not said.
+CONVENTIONS = {"rth": "regular hours", "split": "adjusted for splits", SIMULATED: "SIMULATED prices"}
 
 
 def title(series: Series) -> str:
@@ -70,6 +72,7 @@ def _content(check: SeriesCheck) -> str:
     parts += [size(stored.bytes), f"stored {utc(stored.updated_at_ns)}"]
     if (check.start, check.end) != (stored.first_session, stored.last_session):
         parts.append(f"all that is stored: {stored.first_session} to {stored.last_session}")
+    parts += [CONVENTIONS[one] for one in (stored.convention.hours, stored.convention.adjustment) if one in CONVENTIONS]
     return ", ".join(parts)
 
 
@@ -138,6 +141,8 @@ def to_json(check: SeriesCheck, fill: str) -> Json:
         "last_session": _text(stored.last_session),
         "first_open": iso(stored.first_open_ns),
         "last_close": iso(stored.last_close_ns),
+        "hours": stored.convention.hours,
+        "adjustment": stored.convention.adjustment,
         "bars": stored.rows,
         "bytes": stored.bytes,
         "updated_at": iso(stored.updated_at_ns) if stored.updated_at_ns else None,

@@ -10,8 +10,9 @@ from market_data_pipeline.cli.loading import Done
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.rendering.checks import title
 from market_data_pipeline.cli.rendering.definitions import change_line, change_to_json
-from market_data_pipeline.cli.rendering.plans import plan_to_json, plan_words
+from market_data_pipeline.cli.rendering.plans import free_now, plan_to_json, plan_words, together_words
 from market_data_pipeline.cli.words import count, duration, listed
+from market_data_pipeline.domain.pacing_budget import Budget
 from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.domain.source import SessionFailure
 from market_data_pipeline.ingest.from_broker import Outcome, Prepared
@@ -22,23 +23,33 @@ _LISTED = 5
 _NUMBERS = ("cached_before", "gaps_analyzed", "segments_fetched", "requests_made", "fetched_bars")
 
 
-def lines(done: Done, command: Callable[..., str]) -> list[str]:
-    """Return the summary that a person wants; `command` writes a command to type next."""
-    text = [line for outcome in done.outcomes for line in _outcome(outcome)]
+def lines(done: Done, command: Callable[..., str], budget: Callable[[], Budget]) -> list[str]:
+    """Return the summary that a person wants.
+
+    Args:
+        done: What a load did.
+        command: Writes a command to type next.
+        budget: Says what pacing still allows; called for a dry run that has something to ask for.
+    """
+    asking = [outcome.told.plan for outcome in done.outcomes if done.run is Run.DRY and outcome.prepared is not None and outcome.told.missing]
+    left = budget() if asking else None
+    text = [line for outcome in done.outcomes for line in _outcome(outcome, 0 if left is None else free_now(left))]
     text += [f"{paint(name, 'bold')}: {paint('failed', 'red')}: {error}" for name, error in done.not_found]
     if len(done.outcomes) + len(done.not_found) > 1:
         text.append(_sum(done))
+    if left is not None:
+        text.append(f"  {together_words(asking, left)}")
     return [*text, *_next(done, command)]
 
 
-def _outcome(outcome: Outcome) -> list[str]:
+def _outcome(outcome: Outcome, free: int) -> list[str]:
     name = paint(title(outcome.series), "bold")
     if outcome.report is not None and outcome.prepared is not None:
         return [f"{name}: {_span(outcome.prepared)}, {_verdict(outcome)}", *_report(outcome.prepared, outcome.report)]
     if outcome.error is not None:
         return [f"{name}: {paint('failed', 'red')}: {outcome.error}"]
     assert outcome.prepared is not None
-    return [f"Dry run, nothing was stored; it would be: {name}: {_span(outcome.prepared)}", f"  {plan_words(outcome.prepared)}"]
+    return [f"Dry run, nothing was stored; it would be: {name}: {_span(outcome.prepared)}", f"  {plan_words(outcome.prepared, free)}"]
 
 
 def _span(prepared: Prepared) -> str:
@@ -54,7 +65,15 @@ def _verdict(outcome: Outcome) -> str:
     assert report is not None
     if report.failed_segments:
         return paint(f"{count(len(report.failed_segments), 'session')} could not be had", "red")
-    return paint("all stored" if report.segments_fetched else "all stored before", "green")
+    empty = f", {len(report.empty):,} of them without bars" if report.empty else ""
+    if report.partial or report.whole < report.asked:
+        parts = [f"{report.whole:,} whole{empty}"]
+        if report.partial:
+            parts.append(f"{len(report.partial):,} partial ({listed(report.partial, _LISTED)})")
+        if begun := report.asked - report.whole - len(report.partial):
+            parts.append(f"{begun:,} without a closed bar yet")
+        return paint(", ".join(parts), "yellow")
+    return paint("all stored" if report.segments_fetched else "all stored before", "green") + empty
 
 
 def _report(prepared: Prepared, report: LoadReport) -> list[str]:
@@ -63,7 +82,7 @@ def _report(prepared: Prepared, report: LoadReport) -> list[str]:
     if prepared.instrument.change is not None and prepared.instrument.change.outcome is not Stored.UNCHANGED:
         text.append(f"  definition of {change_line(prepared.instrument.change)}")
     if report.partial:
-        text.append(f"  {paint('partial', 'yellow')}: {listed(report.partial, _LISTED)}, still trading or answered in part; the next load asks again")
+        text.append(f"  {paint('partial', 'yellow')}: still trading, or answered in part; the next load asks again")
     text += [f"  {paint('failed', 'red')} {failure.session}: {failure.reason}" for failure in report.failed_segments[:_LISTED]]
     if len(report.failed_segments) > _LISTED:
         text.append(f"  … and {count(len(report.failed_segments) - _LISTED, 'more failed session')}; --json lists all")
@@ -78,7 +97,8 @@ def _sum(done: Done) -> str:
 
 def _next(done: Done, command: Callable[..., str]) -> list[str]:
     if done.run is Run.DRY:
-        return ["  next: the same command without --dry-run"]
+        asks = any(outcome.prepared is not None and outcome.prepared.missing for outcome in done.outcomes)
+        return ["  next: the same command without --dry-run"] if asks else []
     text = []
     if done.failed:
         text.append("  next: mend what the messages say, then the same command; it asks only for what is missing")
@@ -113,6 +133,7 @@ def _outcome_to_json(outcome: Outcome) -> Json:
         **({} if report is None else {name: getattr(report, name) for name in _NUMBERS}),
         "failed_segments": [] if report is None else [_failure_to_json(failure) for failure in report.failed_segments],
         "partial_sessions": [] if report is None else [str(date) for date in report.partial],
+        "empty_sessions": [] if report is None else [str(date) for date in report.empty],
         "quarantined": [] if report is None else list(report.quarantined),
         "seconds": None if report is None else round(report.seconds, 3),
         "error": None if error is None else error_to_json(error),

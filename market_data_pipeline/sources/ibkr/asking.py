@@ -19,6 +19,7 @@ from market_data_pipeline.sources.ibkr.settings import IbkrSettings
 
 PACING_PAUSE_S = 60.0  # "pacing violation: wait at least 60 s"
 _FARM_PATIENCE_S = 10.0
+_SILENCE_TOLD_S = 10.0  # a person who sees nothing for longer takes a program for dead
 _FARM_LOOK_S = 0.2
 
 
@@ -133,6 +134,9 @@ class Asker:
             self.permits.report(PacingTable.sent, grant)
 
         end = PacingTable.answered
+        patience = asyncio.get_running_loop().call_later(
+            min(_SILENCE_TOLD_S, self.settings.request_timeout_s / 2), self._tell_silence, question, news
+        )
         try:
             return await link.ask(replace(question, send=send), self.settings.request_timeout_s)
         except RequestTimedOut:
@@ -143,7 +147,12 @@ class Asker:
             end = PacingTable.release
             raise
         finally:
+            patience.cancel()
             self.permits.report(end, grant)
+
+    def _tell_silence(self, question: Question, news: News) -> None:
+        most = in_words(self.settings.request_timeout_s)
+        news.tell(NewsKind.NOTE, f"{question.what}: no answer yet. Waiting up to {most} for it (IB_REQUEST_TIMEOUT)")
 
     async def _be_patient_with_farms(self, link: Link, news: News) -> None:
         """Give a data farm that is down a moment to come back (2103, 2105, 2110, 2157); some stay down all night, so only once each."""

@@ -75,7 +75,7 @@ def raw_bars(bars: Sequence[BarData], spec: BarSpec) -> RawBars:
     values = np.array([(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars], dtype=np.float64).reshape(-1, len(VALUE_COLUMNS))
     try:
         opens_ns = _dates_ns(stamps) if spec.is_daily_or_longer else stamps.astype(np.int64) * NANOSECONDS
-    except ValueError:
+    except (ValueError, OverflowError):
         raise SourceBusy(f"The gateway answered bars whose stamps cannot be read, for example {stamps[0]!r}.") from None
     if not np.isfinite(values).all():
         raise SourceBusy("The gateway answered bars with values that are no numbers.")

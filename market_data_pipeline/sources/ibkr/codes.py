@@ -6,6 +6,8 @@ Source: "TWS API Message Codes" of Interactive Brokers, and what the codes turne
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 from enum import Enum
 
@@ -112,6 +114,8 @@ _TEXTS_OF_162: tuple[tuple[str, Meaning], ...] = (
     ("try again", _BUSY),
 )
 
+# What was asked is told as `AAPL.NASDAQ 1-MINUTE-LAST 2024-01-05`, `Contract BRK B STK SMART/NYSE USD`, `Earliest TRADES of AAPL STK SMART USD`.
+_ASKED = re.compile(r"(?:Contract |Earliest \S+ of )?(?P<symbol>.+?)(?:\.[A-Z0-9_]+)? (?:\d+-|(?:STK|CASH|FUT|CONTFUT|IND|CRYPTO|CFD|CMDTY) )")
 _AMBIGUOUS = Meaning(ContractAmbiguous, "Choose one with: mdp ibkr discover SYMBOL")
 _UNKNOWN = Meaning(SourceRefused)
 
@@ -144,7 +148,7 @@ def error_of(code: int, text: str, what: str) -> SourceError | None:
     if meaning.error is None:
         return None
     said = " ".join(text.split()).rstrip(".")
-    cure = f" {meaning.cure}" if meaning.cure else ""
+    cure = f" {meaning.cure.replace('SYMBOL', _symbol_of(what))}" if meaning.cure else ""
     if meaning is _UNKNOWN:
         cure = f" What error {code} means and what helps: {GUIDE}"
     return meaning.error(f"{what}: IBKR says: {said} (error {code}).{cure}")
@@ -170,6 +174,11 @@ _FARMS = {
     2158: Farm.UP,
 }
 _BROKER_LINK = 2110
+
+
+def _symbol_of(what: str) -> str:
+    asked = _ASKED.match(what)
+    return shlex.quote(asked["symbol"]) if asked is not None else "SYMBOL"
 
 
 def farm_of(code: int, text: str) -> tuple[str, Farm] | None:

@@ -57,7 +57,7 @@ def contracts_of(instrument_id: str) -> list[Contract]:
             named = instrument_id_to_ib_contract(InstrumentId.from_str(f"{symbol}.{venue}"), exchange)
         except ValueError as error:
             raise InvalidInstrumentId(
-                f"IBKR lists nothing that {instrument_id} could name: {error}. Find its id with: mdp ibkr discover SYMBOL"
+                f"IBKR lists nothing that {instrument_id} could name: {error}. Find its id with: mdp ibkr discover {_symbol_of(instrument_id)}"
             ) from None
         fields = {name: value for name in _SHARED if (value := getattr(named, name))}
         fields.setdefault("currency", "USD" if named.secType == "STK" and venue in _US_EXCHANGES else "")

@@ -24,6 +24,7 @@ WEEK_S = 7 * 86_400.0
 _TYPES = ("CASH", "STK", "FUT", "CONTFUT", "IND", "CRYPTO", "CFD", "CMDTY")
 _PAIR = re.compile(r"([A-Z]{3})[/.]?([A-Z]{3})")
 _COIN = re.compile(r"([A-Z0-9]{2,10})[/.]([A-Z]{3})")
+_SHARE_CLASS = re.compile(r"([A-Z]{1,5})\.([A-Z])")
 _TEXT = re.compile(r"[A-Z0-9^][A-Z0-9 ./^-]{0,30}")
 
 
@@ -93,8 +94,8 @@ def discover(
 ) -> list[Candidate]:
     """Return the contracts that a text may mean: one if it is clear, several to choose from.
 
-    A currency pair (CASH) is tried first, then a stock (STK), then a future (FUT); the first kind that IBKR lists wins. So ES is the stock
-    Eversource; ES@FUT is the future. An instrument id is taken at its word.
+    A currency pair (CASH) is tried first, then a stock (STK), a future (FUT), an index (IND); the first kind that IBKR lists wins. So ES is
+    the stock Eversource; ES@FUT is the future. An instrument id is taken at its word.
 
     Args:
         gateway: Whom to ask.
@@ -120,9 +121,7 @@ def discover(
                 cache.put(text, found)
             return found
     tried = ", ".join(dict.fromkeys(contract.secType for contract in _guesses(text)))
-    raise ContractUnknown(
-        f"IBKR lists nothing under {text!r} (tried: {tried}). Write the symbol as TWS shows it, or name the type: ES@FUT, BTC@CRYPTO, SPX@IND."
-    )
+    raise ContractUnknown(f"IBKR lists nothing under {text!r} (tried: {tried}). {_cure(text)}")
 
 
 def candidate_of(details: ContractDetails) -> Candidate:
@@ -173,7 +172,13 @@ def _guesses(text: str) -> list[Contract]:
         if not guesses:
             raise UsageError(f"{text!r}: a {sec_type} is written as a pair, for example EUR/USD@CASH.")
         return guesses
-    return _as_instrument_id(symbol) or [guess for kind in ("CASH", "CRYPTO", "STK", "FUT") for guess in _untyped(symbol, kind)]
+    return _as_instrument_id(symbol) or [guess for kind in ("CASH", "CRYPTO", "STK", "FUT", "IND") for guess in _untyped(symbol, kind)]
+
+
+def _cure(text: str) -> str:
+    if (share := _SHARE_CLASS.fullmatch(text.strip().upper())) is not None:
+        return f"A class of shares is written with a space: '{share[1]} {share[2]}'."
+    return "Write the symbol as TWS shows it, or name the type: ES@FUT, BTC@CRYPTO, SPX@IND."
 
 
 def _as_instrument_id(symbol: str) -> list[Contract]:
@@ -188,7 +193,7 @@ def _as_instrument_id(symbol: str) -> list[Contract]:
 def _untyped(symbol: str, kind: str) -> list[Contract]:
     if kind == "CRYPTO" and not _COIN.fullmatch(symbol):  # BTC alone is looked for as a stock
         return []
-    if kind in ("STK", "FUT") and "/" in symbol:
+    if kind in ("STK", "FUT", "IND") and "/" in symbol:
         return []
     return _of_type(symbol, kind)
 

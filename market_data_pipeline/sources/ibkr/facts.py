@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from market_data_pipeline.sources.ibkr.settings import AccountMode
 
 _SHOWN = 2
+_SIMULATED = "DUSIM"  # what the accounts of our gateway simulator begin with
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ServerFacts:
         mode: Paper or live; ANY where there are both.
         farms: State of each data farm it spoke of: up, down or asleep.
         clock_ahead_s: Seconds by which its clock is ahead of ours.
+        simulated: True where it is the simulator, whose prices are invented.
     """
 
     host: str
@@ -35,11 +37,17 @@ class ServerFacts:
     mode: AccountMode
     farms: Mapping[str, str]
     clock_ahead_s: float
+    simulated: bool = False
 
 
 def masked(account: str) -> str:
     """Return an account number with only its last two characters: `•••••67`. Logs and messages never show more."""
     return "•" * max(len(account) - _SHOWN, 0) + account[-_SHOWN:]
+
+
+def is_simulated(accounts: Sequence[str]) -> bool:
+    """Return whether accounts are those of the gateway simulator, whose prices are invented."""
+    return any(account.upper().startswith(_SIMULATED) for account in accounts)
 
 
 def mode_of(accounts: Sequence[str]) -> AccountMode:

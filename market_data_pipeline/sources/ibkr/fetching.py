@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Told = SessionAnswer | SessionFailure | SourceNews
 
 _ASKINGS = 4  # a session that says something else each time is not believed
+_ROUNDS_OF_SILENCE = 2  # of all that are under way at once
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Fetch:
         self._free_at_start = 0
         self._started = time.monotonic()
         self._rounded = 0
+        self._silent_in_a_row = 0
 
     async def run(self) -> None:
         """Ask for everything, and tell an answer or a failure of each session.
@@ -100,10 +102,12 @@ class Fetch:
                     under_way.append(asyncio.ensure_future(self._raw(self._plan[number + len(under_way)])))
                 try:
                     parts.append(await under_way.popleft())
+                    self._silent_in_a_row = 0
                 except SourceUnavailable:
                     raise
                 except SourceError as error:
                     failed |= dict.fromkeys(request.sessions, str(error))
+                    self._give_up_if_dead(error)
                 self._done += 1
                 ready = [date for date in request.sessions if last[date] == number]
                 if ready:
@@ -116,6 +120,20 @@ class Fetch:
             await asyncio.gather(*under_way, return_exceptions=True)
         if self._rounded:
             self._news.tell(NewsKind.NOTE, f"{self._rounded:,} bars had more decimals than the instrument and were rounded.")
+
+    def _give_up_if_dead(self, error: SourceError) -> None:
+        """Stop where nobody answers any more: what is left would fail too, one time limit after the other, for hours.
+
+        Raises:
+            SourceUnavailable: If many requests in a row got no answer, however often they were asked.
+        """
+        self._silent_in_a_row = self._silent_in_a_row + 1 if isinstance(error, RequestTimedOut) else 0
+        if self._silent_in_a_row >= _ROUNDS_OF_SILENCE * self._asker.settings.in_flight:
+            raise SourceUnavailable(
+                f"{self._silent_in_a_row} requests in a row got no answer, however often they were asked: the gateway at "
+                f"{self._asker.settings.place} is connected, and its data service is not. Look at it with: mdp ibkr status. "
+                "The same command later asks only for what is missing."
+            ) from error
 
     async def _raw(self, request: PlannedRequest) -> RawBars:
         """Return the bars of one planned request; none if the gateway said so, or if there can be none."""

@@ -10,6 +10,7 @@ cancels the request at the gateway too.
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,7 +24,7 @@ from market_data_pipeline.sources.ibkr.asking import Asker, Tries
 from market_data_pipeline.sources.ibkr.background import BackgroundLoop
 from market_data_pipeline.sources.ibkr.bars import RawBars, raw_bars
 from market_data_pipeline.sources.ibkr.codes import NothingThere
-from market_data_pipeline.sources.ibkr.facts import ServerFacts, masked, mode_of
+from market_data_pipeline.sources.ibkr.facts import ServerFacts, is_simulated, masked, mode_of
 from market_data_pipeline.sources.ibkr.news import News
 from market_data_pipeline.sources.ibkr.permits import Permits
 from market_data_pipeline.sources.ibkr.questions import BarQuestion, Question, details_question, head_ns_of, head_question, matching_question
@@ -51,10 +52,12 @@ class IbkrGateway:
 
     Args:
         settings: How to reach and ask it; None for the environment's.
+        listener: Told what is being done where a question has no listener of its own.
     """
 
-    def __init__(self, settings: IbkrSettings | None = None) -> None:
+    def __init__(self, settings: IbkrSettings | None = None, listener: Listener | None = None) -> None:
         self.settings = IbkrSettings.from_environment() if settings is None else settings
+        self._listener = listener
         self._permits = Permits(self.settings)
         self._starting = threading.Lock()
         self._loop: BackgroundLoop | None = None
@@ -142,6 +145,24 @@ class IbkrGateway:
         """Nanoseconds by which the gateway's clock was ahead of ours when it was last asked; 0 if it never was. Asks nobody."""
         return 0 if self._asker is None else self._asker.clock_ahead_ns
 
+    def login(self) -> str:
+        """Return what tells one login from another, a digest of its account numbers; connects if need be.
+
+        On one port stands now a simulator, now a paper account: what the one told is not true of the other.
+
+        Raises:
+            SourceUnavailable: If the gateway cannot be reached; the message says what to do.
+        """
+        return self.run(_login)
+
+    def is_simulated(self) -> bool:
+        """Return whether this is the gateway simulator, whose prices are invented; connects if need be.
+
+        Raises:
+            SourceUnavailable: If the gateway cannot be reached; the message says what to do.
+        """
+        return self.run(self._is_simulated)
+
     def server_facts(self) -> ServerFacts:
         """Return what the gateway says of itself; connects if need be.
 
@@ -149,6 +170,9 @@ class IbkrGateway:
             SourceUnavailable: If it cannot be reached; the message says what to do.
         """
         return self.run(self._facts)
+
+    async def _is_simulated(self, asker: Asker) -> bool:
+        return is_simulated((await asker.link(News(self._listener))).accounts)
 
     async def _facts(self, asker: Asker) -> ServerFacts:
         link = await asker.link(News())
@@ -163,6 +187,7 @@ class IbkrGateway:
             mode_of(link.accounts),
             {name: state.value for name, state in link.farms.items()},
             round(link.clock_ahead_s, 3),
+            is_simulated(link.accounts),
         )
 
     def ask(self, question: Question, listener: Listener | None = None) -> Any:
@@ -171,7 +196,7 @@ class IbkrGateway:
         Raises:
             SourceError: What the last try ended with.
         """
-        return self.run(lambda asker: asker.answer(question, News(listener)))
+        return self.run(lambda asker: asker.answer(question, News(listener or self._listener)))
 
     def run[T](self, work: Callable[[Asker], Coroutine[Any, Any, T]]) -> T:
         """Run something that asks in the gateway's own event loop, and wait for it. An interrupt cancels it."""
@@ -232,6 +257,11 @@ async def ask_bars(asker: Asker, asked: BarQuestion, news: News, tries: Tries) -
         if bars:
             return raw_bars(bars, asked.spec)
     return RawBars.none()
+
+
+async def _login(asker: Asker) -> str:
+    accounts = sorted((await asker.link(News())).accounts)
+    return hashlib.blake2b("\0".join(accounts).encode(), digest_size=8).hexdigest()
 
 
 async def _gateway_time(asker: Asker) -> int:

@@ -33,19 +33,12 @@ class Head:
 
 
 class Heads:
-    """Head time stamps by contract, price and hours."""
+    """Head time stamps by gateway, login, contract, price and hours."""
 
     def __init__(self, settings: IbkrSettings, max_age_s: float = DAY_S) -> None:
         self._kept = Remembered(settings.state_folder / "heads.json")
         self._place = settings.place
         self._max_age_s = max_age_s
-
-    def known(self, details: ContractDetails, what: str, hours: Hours) -> Head | None:
-        """Return what was told before, if it is not too old. Asks nobody."""
-        entry = self._kept.get(self._key(details, what, hours), self._max_age_s)
-        if entry is None or not isinstance(entry.value, int | None):
-            return None
-        return Head(entry.value, entry.age_s)
 
     def ask(
         self, gateway: IbkrGateway, details: ContractDetails, what: str, hours: Hours, listener: Callable[[SourceNews], None] | None = None
@@ -55,17 +48,15 @@ class Heads:
         Raises:
             SourceError: If the gateway cannot be asked, or refuses.
         """
-        if (known := self.known(details, what, hours)) is not None:
-            return known
-        earliest_ns = gateway.head_time_stamp(asking_contract(details), what, hours, listener)
-        self._kept.put(self._key(details, what, hours), earliest_ns)
+        contract = asking_contract(details)
+        key = f"{self._place} {gateway.login()} {contract.conId} {what} {hours}"
+        known = self._kept.get(key, self._max_age_s)
+        if known is not None and isinstance(known.value, int | None):
+            return Head(known.value, known.age_s)
+        earliest_ns = gateway.head_time_stamp(contract, what, hours, listener)
+        self._kept.put(key, earliest_ns)
         return Head(earliest_ns)
 
     def clear(self) -> bool:
         """Forget everything; return whether there was anything."""
         return self._kept.clear()
-
-    def _key(self, details: ContractDetails, what: str, hours: Hours) -> str:
-        contract = details.contract
-        assert contract is not None
-        return f"{self._place} {contract.conId} {what} {hours}"

@@ -94,6 +94,8 @@ class Link:
             raise
         except ConnectionLost as error:
             raise SourceUnavailable(self._hung_up(str(error))) from None
+        except UnicodeError:  # what names of hosts are written in refuses it before it is looked up
+            raise SourceUnavailable(f"{settings.host!r} is no name of a host. {_PORTS}. Set IB_HOST to a host name or address.") from None
         except OSError as error:
             raise SourceUnavailable(self._unreachable(error)) from None
         finally:

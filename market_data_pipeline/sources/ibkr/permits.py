@@ -64,7 +64,9 @@ class Permits:
             if isinstance(leave, Grant):
                 return leave
             if leave.seconds > told:
-                news.tell(NewsKind.WAITING, f"{what}: waiting {in_words(leave.seconds)} for IBKR's pacing rules: {leave.reason}.", leave.seconds)
+                news.tell(
+                    NewsKind.WAITING, f"{what}: waiting {in_words(round(leave.seconds))} for IBKR's pacing rules: {leave.reason}.", leave.seconds
+                )
             wait_s = min(leave.seconds, _LOOK_S)
             told = leave.seconds
             try:

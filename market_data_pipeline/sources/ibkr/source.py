@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from market_data_pipeline.domain.bar_types import PriceType, Series
-from market_data_pipeline.domain.coverage import Convention, Provenance, SessionAnswer
-from market_data_pipeline.domain.errors import UsageError
+from market_data_pipeline.domain.coverage import SIMULATED, Convention, Provenance, SessionAnswer
+from market_data_pipeline.domain.errors import SourceRefused, UsageError
 from market_data_pipeline.domain.planning import PlannedRequest, estimate, plan_requests
 from market_data_pipeline.domain.request_sizes import RequestSizes
 from market_data_pipeline.domain.source import Asked, RequestPlan, SessionFailure, SourceNews
@@ -34,6 +34,8 @@ class IbkrSource:
         excess_decimals: What to do with values that need more decimals than the instrument has: refuse their session, or round them and
             say so; None is as in the gateway's settings.
         head_ns: From when on there is data (UTC nanoseconds), if that is known: sessions that end before it are answered as empty, unasked.
+        simulated: Whether bars of the gateway simulator are meant: stored as a convention of their own, they never mix with real ones. None asks
+            whoever is there.
 
     Raises:
         InvalidInstrumentId: If IBKR could list nothing under the id.
@@ -49,6 +51,7 @@ class IbkrSource:
         hours: Hours | None = None,
         excess_decimals: ExcessDecimals | None = None,
         head_ns: int | None = None,
+        simulated: bool | None = None,
     ) -> None:
         self._gateway = gateway
         self._series = series
@@ -64,6 +67,7 @@ class IbkrSource:
         self._hours = hours or default_hours(self._sec_type)
         self._excess_decimals = excess_decimals or gateway.settings.excess_decimals
         self._head_ns = head_ns
+        self.simulated = simulated
 
     @property
     def hours(self) -> Hours:
@@ -79,8 +83,9 @@ class IbkrSource:
     def provenance(self) -> Provenance:
         """`ibkr`, what is asked for, and under which convention: IBKR's trades of stocks are adjusted for splits."""
         adjusted = self._sec_type == "STK" and self._series.spec.price_type is PriceType.LAST
-        asked = f"{self._what} of {self._series.instrument_id} ({self._sec_type}), {self._hours} hours"
-        return Provenance("ibkr", asked, Convention(str(self._hours), "split" if adjusted else "raw"))
+        asked = f"{'SIMULATED ' if self.simulated else ''}{self._what} of {self._series.instrument_id} ({self._sec_type}), {self._hours} hours"
+        adjustment = SIMULATED if self.simulated else "split" if adjusted else "raw"
+        return Provenance("ibkr", asked, Convention(str(self._hours), adjustment))
 
     def details(self) -> ContractDetails:
         """Return the contract, asked of the gateway once.
@@ -119,12 +124,13 @@ class IbkrSource:
 
         Raises:
             SourceUnavailable: If the gateway cannot be reached, or is gone for good; what was yielded before stands.
-            SourceRefused: If the gateway lists no such contract.
+            SourceRefused: If the gateway lists no such contract, or is a simulator where a real one is meant, or the other way round.
             UsageError: If another series is asked for.
         """
         self._check(asked)
         if not asked.sessions:
             return
+        self._require_the_gateway_meant()
         details = self.details()
         request = Request(
             asking_contract(details), self._what, self._hours, self._sizes, self._excess_decimals, details.priceMagnifier, self._head_ns
@@ -134,6 +140,16 @@ class IbkrSource:
             return Fetch(asker, asked, request, tell).run()
 
         yield from self._gateway.stream(work)
+
+    def _require_the_gateway_meant(self) -> None:
+        """Refuse to mix invented prices with real ones."""
+        if self.simulated is None or self._gateway.is_simulated() == self.simulated:
+            return
+        here, there = ("simulated", "real") if self.simulated else ("real", "simulated")
+        raise SourceRefused(
+            f"{self._series} holds {here} bars, and the gateway at {self._gateway.settings.place} gives {there} ones: they are never mixed. "
+            "Use another catalog with --catalog PATH (or MDP_CATALOG), or another gateway with IB_PORT."
+        )
 
     @property
     def _sizes(self) -> RequestSizes:

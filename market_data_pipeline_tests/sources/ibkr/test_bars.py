@@ -77,7 +77,7 @@ def test_stamps_are_seconds_for_minutes_and_dates_for_days() -> None:
     assert day.opens_ns.tolist() == [utc_ns("2024-02-29"), utc_ns("1999-12-31")]
 
 
-@pytest.mark.parametrize(("stamp", "spec"), [("20240105 09:30:00", MINUTES), ("yesterday", DAYS), ("20241305", DAYS)])
+@pytest.mark.parametrize(("stamp", "spec"), [("20240105 09:30:00", MINUTES), ("yesterday", DAYS), ("20241305", DAYS), ("9" * 30, MINUTES)])
 def test_a_stamp_that_cannot_be_read_may_be_asked_for_again(stamp: str, spec: BarSpec) -> None:
     with pytest.raises(SourceBusy):
         raw_bars([BarData(date=stamp)], spec)  # type: ignore[arg-type]

@@ -49,6 +49,20 @@ def test_news_of_farms_and_warnings_end_no_request(code: int) -> None:
     assert error_of(code, "Market data farm connection is OK:usfarm", "x") is None
 
 
+@pytest.mark.parametrize(
+    ("what", "command"),
+    [
+        ("ES.CME 1-MINUTE-LAST 2024-01-05", "mdp ibkr discover ES"),
+        ("EUR/USD.IDEALPRO 1-DAY-MID 2024-01-05", "mdp ibkr discover EUR/USD"),
+        ("Contract BRK B STK SMART/NYSE USD", "mdp ibkr discover 'BRK B'"),
+        ("Earliest TRADES of AAPL STK SMART USD", "mdp ibkr discover AAPL"),
+    ],
+)
+def test_the_command_that_looks_a_symbol_up_names_it(what: str, command: str) -> None:
+    for text in ("No security definition has been found for the request", "The contract description specified is ambiguous."):
+        assert str(error_of(200, text, what)).endswith(command)
+
+
 def test_an_unknown_code_is_final_and_points_to_the_guide() -> None:
     error = error_of(12345, "Something new.", "AAPL")
     assert isinstance(error, SourceRefused)

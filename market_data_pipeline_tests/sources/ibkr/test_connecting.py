@@ -65,6 +65,11 @@ def test_an_unknown_host_is_named(refused: Connecting) -> None:
     refused(4002, "gateway.invalid:4002 cannot be reached", host="gateway.invalid")
 
 
+@pytest.mark.parametrize("host", ["gate..way", "g" * 70])
+def test_what_cannot_be_a_name_of_a_host_is_told(refused: Connecting, host: str) -> None:
+    refused(4002, rf"'{host}' is no name of a host\. .*Set IB_HOST", host=host)
+
+
 def test_a_black_hole_ends_within_the_timeout(refused: Connecting) -> None:
     """A full backlog drops the packets of whoever comes next."""
     with listener(backlog=0) as server:
@@ -135,7 +140,8 @@ def test_a_gateway_tells_of_itself_and_hides_its_account(tmp_path: Path) -> None
     with simulated(tmp_path) as (process, gateway):
         facts = gateway.server_facts()
     assert (facts.port, facts.client_id, facts.server_version, facts.mode) == (process.port, 40, 178, AccountMode.PAPER)
-    assert facts.accounts == ("•••••••67",)
+    assert facts.accounts == ("••••••••45",)
+    assert facts.simulated
     assert facts.connected_at.startswith("20240603 20:30:0")
     assert set(facts.farms.values()) == {"up"}
 
@@ -143,7 +149,7 @@ def test_a_gateway_tells_of_itself_and_hides_its_account(tmp_path: Path) -> None
 def test_logs_of_every_level_hide_the_account(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), simulated(tmp_path) as (_, gateway):
         gateway.server_facts()
-    assert "DU1234567" not in caplog.text
+    assert "DUSIM12345" not in caplog.text
 
 
 def test_no_connection_is_made_before_the_first_question(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ib_async.contract import Contract, ContractDetails
@@ -44,7 +45,11 @@ def test_a_mic_stands_for_all_its_exchanges() -> None:
 
 @pytest.mark.parametrize(
     ("instrument_id", "message"),
-    [("AAPL", "not an instrument id"), ("EURUSD.IDEALPRO", "Write EUR/USD.IDEALPRO"), ("ESZ6X.CME", "IBKR lists nothing that ESZ6X.CME could name")],
+    [
+        ("AAPL", "not an instrument id"),
+        ("EURUSD.IDEALPRO", "Write EUR/USD.IDEALPRO"),
+        ("ESZ6X.CME", r"IBKR lists nothing that ESZ6X\.CME could name: .*mdp ibkr discover ESZ6X"),
+    ],
 )
 def test_an_id_that_names_nothing_is_refused(instrument_id: str, message: str) -> None:
     with pytest.raises(InvalidInstrumentId, match=message):
@@ -127,10 +132,21 @@ def test_the_head_time_stamp_says_from_when_on_there_is_data(gateway: IbkrGatewa
     """Roblox was listed on 2021-03-10."""
     details = resolve(gateway, "RBLX.NYSE")
     heads = Heads(gateway.settings)
-    assert heads.known(details, "TRADES", Hours.RTH) is None
     asked = heads.ask(gateway, details, "TRADES", Hours.RTH)
-    assert asked.earliest_ns == utc_ns("2021-03-10T14:30")
-    known = heads.known(details, "TRADES", Hours.RTH)
-    assert known is not None
-    assert known.earliest_ns == asked.earliest_ns
+    assert (asked.earliest_ns, asked.age_s) == (utc_ns("2021-03-10T14:30"), 0.0)
+    kept = heads.ask(gateway, details, "TRADES", Hours.RTH)
+    assert kept.earliest_ns == asked.earliest_ns
+    assert kept.age_s > 0
     assert heads.clear()
+
+
+def test_a_head_time_stamp_of_another_login_on_the_same_port_is_not_believed(tmp_path: Path) -> None:
+    """A simulator of recorded bars knows of no time before them; the paper account that takes its port does."""
+    with simulated(tmp_path) as (process, gateway):
+        details = resolve(gateway, "RBLX.NYSE")
+        Heads(gateway.settings).ask(gateway, details, "TRADES", Hours.RTH)
+        port, ours = process.port, gateway.login()
+    with simulated(tmp_path, "--port", str(port), "--account", "DU7654321") as (_, gateway):
+        assert gateway.login() != ours
+        assert Heads(gateway.settings).ask(gateway, details, "TRADES", Hours.RTH).age_s == 0.0
+    assert "DU7654321" not in (tmp_path / "state" / "heads.json").read_text(encoding="utf-8")

@@ -36,6 +36,7 @@ def gateway(simulation: tuple[RunningGateway, IbkrGateway]) -> IbkrGateway:
         ("BTC@CRYPTO", "BTC/USD.PAXOS"),
         ("BTC/USD", "BTC/USD.PAXOS"),
         ("SPX@IND", "^SPX.CBOE"),
+        ("SPX", "^SPX.CBOE"),
         ("AAPL.NASDAQ", "AAPL.NASDAQ"),
     ],
 )
@@ -55,8 +56,13 @@ def test_a_future_is_found_where_no_stock_has_its_symbol(gateway: IbkrGateway) -
 
 
 def test_what_is_nowhere_says_what_was_tried(gateway: IbkrGateway) -> None:
-    with pytest.raises(ContractUnknown, match=r"IBKR lists nothing under 'XXXX' \(tried: STK, FUT\)"):
+    with pytest.raises(ContractUnknown, match=r"IBKR lists nothing under 'XXXX' \(tried: STK, FUT, IND\)"):
         discover(gateway, "XXXX")
+
+
+def test_a_share_class_after_a_dot_is_told_how_it_is_written(gateway: IbkrGateway) -> None:
+    with pytest.raises(ContractUnknown, match=r"IBKR lists nothing under 'brk\.b' .* is written with a space: 'BRK B'\."):
+        discover(gateway, "brk.b")
 
 
 @pytest.mark.parametrize(

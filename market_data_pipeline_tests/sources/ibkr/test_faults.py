@@ -41,8 +41,8 @@ PASSING = {
     "error-366": "(error 366). Retrying in 0.15 seconds (attempt 1/3)",
     "error-100": "(error 100). Retrying in 0.15 seconds (attempt 1/3)",
     "error-10197": "Log out of the other session of this user, or wait until it ends. Retrying",
-    "no-data": "2024-01-09 to 2024-01-12 (4 sessions): no bars. Asking again before it is believed.",
-    "empty": "2024-01-09 to 2024-01-12 (4 sessions): no bars. Asking again before it is believed.",
+    "no-data": "no bars. Asking again before it is believed.",
+    "empty": "no bars. Asking again before it is believed.",
     "truncated": "Asking again before it is believed.",
 }
 HARMLESS = ["one-byte", "disorder", "duplicates", "stale"]
@@ -175,3 +175,15 @@ def test_no_data_that_is_said_twice_is_empty(tmp_path: Path) -> None:
         kinds = process.statistics()["requests"]["by_kind"]
     assert (heard.coverage, heard.failures) == ({"empty": 4}, [])
     assert (kinds["history"], kinds["head"]) == (2, 1)
+
+
+def test_a_data_service_that_never_answers_is_given_up_before_every_session_has_waited_for_it(tmp_path: Path) -> None:
+    """21 requests, two at once: after twice two in a row without an answer, the other 17 are not waited for."""
+    minutes = Series.parse("AAPL.NASDAQ-1-MINUTE-LAST-EXTERNAL")
+    quick = {"request_timeout_s": 0.2, "retries": 0, "in_flight": 2}
+    with simulated(tmp_path, "--fault", "history:*=silence", **quick) as (process, gateway):
+        heard = hear(IbkrSource(gateway, minutes), asked_for(minutes, "2024-01-02", "2024-01-31"))
+        asked = process.statistics()["historical"]["total"]
+    assert isinstance(heard.error, SourceUnavailable)
+    assert "4 requests in a row got no answer" in str(heard.error)
+    assert asked < 21
