@@ -14,6 +14,7 @@ from market_data_pipeline.orchestration.automation.refresh import refresh_sensor
 from market_data_pipeline.orchestration.automation.watchlist_loads import watchlist_loads_sensor
 from market_data_pipeline.orchestration.automation.watchlist_sync import watchlist_sensor
 from market_data_pipeline.orchestration.backtests import backtest_assets
+from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -34,7 +35,7 @@ def assemble(places: Places) -> dg.Definitions:
     parts = [universe_parts(watchlist, name) for name in watchlist.universes]
     universes = [one.partitions for one in parts]
     inbox = inbox_job(places)
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=[*(asset for one in parts for asset in one.assets), *backtest_assets(places.specs, [one.availability for one in parts], watchlist)],
         jobs=[
             *(job for one in parts for job in one.jobs),
@@ -61,6 +62,9 @@ def assemble(places: Places) -> dg.Definitions:
         },
         executor=in_process,
     )
+    with beta_parameters():
+        definitions.get_repository_def()  # kept by Dagster; it copies sensors with a parameter of its own that is beta
+    return definitions
 
 
 with one_clear_message():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
@@ -38,7 +39,7 @@ class InboxConfig(dg.Config):
         files: Their names in the inbox; none is every file that is complete.
     """
 
-    files: list[str] = []  # noqa: RUF012 - Dagster makes a copy for each run
+    files: list[str] = Field(default_factory=list, description="Names of files in the inbox; none is every file that is complete.")
 
 
 def rules_path(places: Places) -> Path:
