@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.partitions import UniversePartitions
 from market_data_pipeline.orchestration.series_checks import evaluate_series
 from market_data_pipeline.watchlist import read_watchlist
@@ -134,8 +135,9 @@ def test_the_checks_can_be_executed_alone_without_a_partition(project: Project) 
     project.run("stocks_bars", *ALL)
     selection = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(["stocks", "availability"]), "price_jumps"))
     job = dg.define_asset_job("only_checks", selection)
-    definitions = dg.Definitions.merge(project.definitions, dg.Definitions(jobs=[job]))
-    result = definitions.resolve_job_def("only_checks").execute_in_process(instance=project.instance)
+    with beta_parameters():
+        alone = dg.Definitions.merge(project.definitions, dg.Definitions(jobs=[job])).resolve_job_def("only_checks")
+    result = alone.execute_in_process(instance=project.instance)
     assert set(results(result)) == {"price_jumps"}
     assert results(result)["price_jumps"].metadata["sessions_looked_at"].value == 2 * 21
 
