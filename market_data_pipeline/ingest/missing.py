@@ -71,8 +71,10 @@ def _not_found(series: Series, sessions: Sequence[dt.date], error: SourceUnavail
     symbol = series.instrument_id.rpartition(".")[0]
     one = len(sessions) == 1
     which = f"the session {sessions[0]} of {series} is" if one else f"{len(sessions):,} sessions of {series} from {sessions[0]} to {sessions[-1]} are"
+    # The gateway's own words go on with the cures that stand below.
+    why = str(error).partition(". ")[0].rstrip(".")
     return (
-        f"Data not found for {symbol}: {which} not stored, and no gateway gave "
-        f"{'it' if one else 'them'} ({error}) Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) or import a CSV "
-        f"(mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec})."
+        f"Data not found for {symbol}: {which} not stored. {why}.\n"
+        "Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway; without an account: mdp ibkr simulate) "
+        f"or import a CSV (mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec})."
     )
