@@ -64,7 +64,7 @@ def describe(store: Catalog, partitions: UniversePartitions, instrument: str) ->
         last = universe.last_session(spec)
         if last is None:
             continue
-        gaps += [(series, gap) for gap in store.gaps(series, universe.start, last)]
+        gaps += [(series, gap) for gap in store.gaps(series, universe.start, last, hours=universe.fetched_hours)]
         pictures[f"coverage_{spec}"] = png(_coverage_picture(store, series, partitions), f"coverage of {series}")
     stored = [item for item in found.values() if item is not None]
     return {

@@ -140,7 +140,7 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
     gaps: list[tuple[Series, SessionRange]] = []
     if last is not None:
         for series in universe.series(spec):
-            gaps += [(series, gap) for gap in catalog.gaps(series, universe.start, last)]
+            gaps += [(series, gap) for gap in catalog.gaps(series, universe.start, last, hours=universe.fetched_hours)]
     sessions = sum(gap.sessions for _, gap in gaps)
     behind = len({one for one, _ in gaps})
     return dg.AssetCheckResult(

@@ -103,7 +103,7 @@ def _up_to_date(catalog: "Catalog", partitions: UniversePartitions, now_ns: int)
             continue
         for series in universe.series(spec):
             # Only the newest gap matters here; older ones are the business of calendar_complete.
-            gaps = catalog.gaps(series, universe.start, wanted, now_ns)
+            gaps = catalog.gaps(series, universe.start, wanted, now_ns, universe.fetched_hours)
             if not gaps or gaps[-1].last != wanted:
                 continue
             behind = f"{gaps[-1].sessions} sessions behind: {gaps[-1]} not stored whole"

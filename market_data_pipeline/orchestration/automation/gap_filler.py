@@ -163,7 +163,7 @@ class _Tick:
                     if series.instrument_id not in registered[asset]:
                         unknown.add(series.instrument_id)
                         continue
-                    ranges = catalog.gaps(series, universe.start, last, self.now_ns)
+                    ranges = catalog.gaps(series, universe.start, last, self.now_ns, universe.fetched_hours)
                     missing = [date for gap in ranges for date in partitions.dates_between(gap.first, gap.last)]
                     # A file is read whole in any case, and once.
                     groups = [tuple(missing)] if universe.files and missing else _bridged(partitions, missing[-_SESSIONS_AT_ONCE:])

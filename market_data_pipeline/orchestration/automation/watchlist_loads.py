@@ -132,7 +132,7 @@ def history_of(
     if len(ended) < len(specs) or (before is not None and before <= universe.start):
         return None
     last = min(ended) if before is None else before - dt.timedelta(days=1)
-    gaps = [gap for spec in specs for gap in catalog.gaps(Series.of(instrument, spec), universe.start, last, now_ns)]
+    gaps = [gap for spec in specs for gap in catalog.gaps(Series.of(instrument, spec), universe.start, last, now_ns, universe.fetched_hours)]
     pieces = [
         piece
         for piece in by_year(partitions.dates_between(universe.start, last))

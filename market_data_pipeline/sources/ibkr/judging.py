@@ -144,7 +144,7 @@ class Judge:
             return Seen(bars, quality, Doubt.BROKEN, f"bars that break a rule ({'; '.join(broken)})", rounded=rounded)
         doubt = self._absence(position, bars, quality) if self.is_over(position, now_ns) else None
         self._full += doubt is None and 0 < quality.expected <= quality.regular
-        self._is_busy |= 0 < quality.expected and quality.regular >= _BUSY_SHARE * quality.expected
+        self._is_busy |= quality.expected > 0 and quality.regular >= _BUSY_SHARE * quality.expected
         return Seen(bars, quality, doubt, str(doubt or ""), rounded=rounded)
 
     def _absence(self, position: int, bars: BarTable, quality: Quality) -> Doubt | None:
