@@ -136,7 +136,7 @@ def _schema_failures(table: BarTable) -> list[str]:
 
 def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -> dg.AssetCheckResult:
     universe = partitions.universe
-    last = universe.last_session(spec)
+    last = universe.settled_session(spec)
     gaps: list[tuple[Series, SessionRange]] = []
     if last is not None:
         for series in universe.series(spec):

@@ -155,7 +155,7 @@ class _Tick:
         unknown = set()
         for name, universe in watchlist.universes.items():
             for spec in universe.bars:
-                asset, last = bars_key(name, spec).to_user_string(), self._last(universe, spec)
+                asset, last = bars_key(name, spec).to_user_string(), universe.settled_session(spec, self.now_ns)
                 if asset not in self.jobs or last is None:
                     continue
                 partitions = universe.partitions(spec)
@@ -172,10 +172,6 @@ class _Tick:
         if unknown:
             names = ", ".join(sorted(unknown)[:3])
             self.reasons.append(f"{len(unknown)} instruments are no partitions yet ({names}): run the job watchlist_partitions")
-
-    def _last(self, universe: Universe, spec: str) -> dt.date | None:
-        """Return the newest session that its vendor has had time to correct; the schedule loads it then, and this fills what that could not."""
-        return universe.last_session(spec, self.now_ns - universe.settling_minutes * 60 * NANOSECONDS)
 
     def _look_at_ended_runs(self, gaps: Sequence[Gap]) -> None:
         """Learn from runs that have ended since: what is missing still has failed, and whether the gateway answered."""

@@ -128,7 +128,7 @@ def history_of(
         now_ns: What counts as now, UTC nanoseconds; by default the clock.
     """
     partitions = universe.partitions(specs[0])
-    ended = [last for spec in specs if (last := universe.last_session(spec, now_ns)) is not None]
+    ended = [last for spec in specs if (last := universe.settled_session(spec, now_ns)) is not None]
     if len(ended) < len(specs) or (before is not None and before <= universe.start):
         return None
     last = min(ended) if before is None else before - dt.timedelta(days=1)
