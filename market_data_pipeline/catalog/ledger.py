@@ -228,8 +228,9 @@ class Ledger:
     def all_series(self) -> list[SeriesRow]:
         """Return all series, sorted by bar type."""
         with self._reading() as transaction:
-            found = transaction.run(f"SELECT {_SERIES_COLUMNS} FROM series ORDER BY bar_type", {})
-        return [_series_row(row) for row in found]
+            found = transaction.run(f"SELECT {_SERIES_COLUMNS} FROM series", {})
+        # Not by the database: each PostgreSQL sorts text by its own locale.
+        return sorted(map(_series_row, found), key=lambda row: row.series.bar_type)
 
     def define(self, series: Series, precision: Precision, convention: Convention) -> SeriesRow:
         """Return the row of a series after making one; where sessions are stored, precision and convention stay what they are."""

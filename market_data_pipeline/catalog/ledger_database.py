@@ -11,10 +11,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from market_data_pipeline.domain.errors import ConfigurationError, DiskFull, MarketDataError, StorageFailed
 
@@ -25,7 +25,10 @@ type Value = str | int | None
 type Values = Mapping[str, Value]
 type Found = Sequence[Any]
 
+type _Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
+
 _BUSY_S = 30.0
+_WRITERS = int.from_bytes(b"ledger")
 
 
 class Transaction(Protocol):
@@ -172,34 +175,50 @@ class UrlDatabase:
             import sqlalchemy as sa
 
             try:
-                self._connected = sa.create_engine(self._url)
+                # A daemon lives longer than a connection to a server that is restarted.
+                self._connected = sa.create_engine(self._url, pool_pre_ping=True)
             except (sa.exc.ArgumentError, ImportError) as error:
                 raise ConfigurationError(
-                    f"The ledger's URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database."
+                    f"The ledger's URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database "
+                    '(its driver: pip install "psycopg[binary]").'
                 ) from error
+            weakref.finalize(self, self._connected.dispose)  # a catalog is opened and never closed
         return self._connected
 
     def reading(self) -> AbstractContextManager[Transaction]:
         """Run queries that see one state."""
-        return self.writing()
+        return self._transaction("REPEATABLE READ", lambda _: None)
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """Run a block whole or not at all; waits for another process that writes."""
+        return self._transaction("READ COMMITTED", _wait_for_turn)
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        """Run a block whole or not at all."""
+    def _transaction(self, isolation: _Isolation, begin: Callable[[sa.Connection], None]) -> Iterator[Transaction]:
         engine = self._engine
         from sqlalchemy.exc import DBAPIError
 
         try:
-            with engine.begin() as connection:
-                yield _UrlTransaction(connection)
+            with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":
+                    connection.execution_options(isolation_level=isolation)
+                with connection.begin():
+                    begin(connection)
+                    yield _UrlTransaction(connection)
         except DBAPIError as error:
-            raise _failure(f"The ledger {engine.url!r}", error.orig or error) from error
+            raise _failure(f"The ledger {engine.url.render_as_string(hide_password=True)}", error.orig or error) from error
 
     def close(self) -> None:
         """Let go of the connections."""
         if self._connected is not None:
             self._connected.dispose()
             self._connected = None
+
+
+def _wait_for_turn(connection: sa.Connection) -> None:
+    """One writer at a time, as in SQLite: two that number series, or make the tables, at one moment would take the same number or fail."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
 
 
 class _UrlTransaction:

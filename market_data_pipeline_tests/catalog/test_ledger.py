@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +25,16 @@ from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, W
 ROW = SessionRow(19_758, Coverage.COMPLETE, 390, 1, 2, 8_000, "ab", "csv", "x.csv", 5, 390, 390, 0, "a.parquet", 8_000, 7, "cd")
 
 
-@pytest.fixture(params=["file", "url"])
+@pytest.fixture(params=["file", "url", "postgres"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    """The SQLite file of a catalog, and the same SQL through SQLAlchemy, as for PostgreSQL."""
+    """The SQLite file of a catalog, the same SQL through SQLAlchemy, and in a real PostgreSQL."""
     file = tmp_path / "ledger.sqlite"
-    made = Ledger(file if request.param == "file" else f"sqlite+pysqlite:///{file}")
+    places: dict[str, Callable[[], Path | str]] = {
+        "file": lambda: file,
+        "url": lambda: f"sqlite+pysqlite:///{file}",
+        "postgres": lambda: str(request.getfixturevalue("postgres_url")),
+    }
+    made = Ledger(places[request.param]())
     yield made
     made.close()
 
@@ -76,7 +81,7 @@ def test_ids_with_one_folder_name_are_found_by_it(ledger: Ledger) -> None:
 def test_a_failed_transaction_changes_nothing(ledger: Ledger) -> None:
     series = ledger.define(AAPL, CENTS, Convention())
     ledger.record(series.id, [ROW], 1)
-    with pytest.raises(StorageFailed, match=r"The ledger .*ledger\.sqlite.* failed: NOT NULL"):
+    with pytest.raises(StorageFailed, match=r"The ledger .* failed: (NOT NULL|null value in column)"):
         ledger.record(series.id, [replace(ROW, day=19_759), replace(ROW, day=19_760, fingerprint=None)], 2)  # type: ignore[arg-type]
     assert ledger.sessions(series.id) == [ROW]
 
