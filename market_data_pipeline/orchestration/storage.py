@@ -104,13 +104,17 @@ class BatchingSqliteStorage(DagsterSqliteStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
         self._event_log_storage = BatchingSqliteEventLog(str(Path(base_dir, "history", "runs")))
-        # Dagster batches only where this is set, in every process that logs events; each of them loads this class first.
-        os.environ.setdefault(_BATCH_SIZE, _EVENTS_AT_ONCE)
+        batch_events()
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         """Build from the `config` of dagster.yaml."""
         return cls.from_local(inst_data=inst_data, **config_value)
+
+
+def batch_events() -> None:
+    """Make Dagster hand over events in batches: it does where this is set, in every process that logs events; each loads its storage first."""
+    os.environ.setdefault(_BATCH_SIZE, _EVENTS_AT_ONCE)
 
 
 def _commit_without_waiting_for_the_disk(connection: Any, _record: object) -> None:
