@@ -5,45 +5,67 @@ it writes one by one, in two connections and four statements each (`./dev bench 
 writes the same database.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
-from dagster._core.events import DagsterEventType
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log import SqlEventLogStorageTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
-from market_data_pipeline.orchestration.storage import batch_events
+from market_data_pipeline.orchestration.event_batches import batch_events, in_groups, insert, newest
 
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
 
-_WRITTEN_AT_ONCE = {
-    DagsterEventType.ASSET_MATERIALIZATION,
-    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
-    DagsterEventType.ASSET_OBSERVATION,
-}
+
+class _Batch(threading.local):
+    """The connection that the batch of this thread writes to; None outside a batch."""
+
+    def __init__(self) -> None:
+        self.connection: sa.Connection | None = None
 
 
 class BatchingPostgresEventLog(PostgresEventLogStorage):
-    """Dagster's PostgreSQL event log with one transaction and one insert a batch."""
+    """Dagster's PostgreSQL event log with one transaction a batch, and one insert for the events of its partitions."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        token_provider: "PgTokenProvider | None" = None,
+    ) -> None:
+        self._batch = _Batch()
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events in the order given: all of them or none."""
-        if not {event.dagster_event_type for event in events} <= _WRITTEN_AT_ONCE:
-            super().store_event_batch(events)
-            return
-        insert = self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)
         with self.index_transaction() as connection:
-            ids = [int(row[0]) for row in connection.execute(insert)]
-            self._store_asset_event_tags(connection, events, ids)
-            # Beside the asset's key Dagster keeps only its newest event.
-            newest = {event.get_dagster_event().asset_key: (event, number) for event, number in zip(events, ids, strict=True)}
-            for event, number in newest.values():
-                self._store_asset_event(connection, event, number)
+            self._batch.connection = connection
+            try:
+                for together, group in in_groups(events):
+                    if together:
+                        self._insert_all(connection, group)
+                    else:
+                        for event in group:
+                            self.store_event(event)
+            finally:
+                self._batch.connection = None
+
+    def _insert_all(self, connection: sa.Connection, events: Sequence[EventLogEntry]) -> None:
+        """Do for many events what Dagster's `store_event` does for one."""
+        ids = insert(connection, [self._event_to_row(event) for event in events])
+        self._store_asset_event_tags(connection, events, ids)
+        for event, number in newest(events, ids):
+            self._store_asset_event(connection, event, number)
+
+    def _connect(self) -> AbstractContextManager[sa.Connection]:
+        inside = self._batch.connection
+        return super()._connect() if inside is None else nullcontext(inside)
 
 
 class BatchingPostgresStorage(DagsterPostgresStorage):
