@@ -18,7 +18,7 @@ import yaml
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
-from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.bar_types import DAY_NS, Series
 from market_data_pipeline.domain.coverage import Coverage, Provenance, SessionAnswer
 from market_data_pipeline.domain.quality import measure
 from market_data_pipeline.domain.source import Precision
@@ -79,19 +79,17 @@ class ScaleProject:
         definitions = [{"id": name, "type": "equity", "currency": "USD", "price_precision": 2} for name in self.names]
         (self.root / "instruments.yaml").write_text(yaml.safe_dump({"instruments": definitions}))
         (self.root / "csv").mkdir()
-        for name in self.names:  # what a tick asks of them is whether they are there, and since when
-            (self.root / "csv" / f"{name}-{SPEC}.csv").touch()
+        rows = "".join(f"{date},100.00,100.50,99.50,100.10,1000\n" for date in dates)
+        for name in self.names:
+            (self.root / "csv" / f"{name}-{SPEC}.csv").write_text(f"date,open,high,low,close,volume\n{rows}")
         with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
             list(pool.map(_fill, [self.root / "catalog"] * self.instruments, self.names))
 
-    def home(self, name: str, storage: dict[str, object] | None = None) -> Path:
-        """Make an empty Dagster home with the project's dagster.yaml; `storage` takes the place of its storage block."""
+    def home(self, name: str) -> Path:
+        """Make an empty Dagster home with the project's dagster.yaml."""
         home = self.root / name
         home.mkdir()
         shutil.copy(REPOSITORY / "dagster_home" / "dagster.yaml", home)
-        if storage is not None:
-            settings = yaml.safe_load((home / "dagster.yaml").read_text())
-            (home / "dagster.yaml").write_text(yaml.safe_dump({**settings, "storage": storage}))
         return home
 
 
@@ -104,14 +102,15 @@ def newest_sessions() -> Sequence[dt.date]:
 
 
 def _fill(root: Path, name: str) -> None:
-    os.fsync = lambda _: None  # it is not the writing that is measured here
+    setattr(os, "fsync", lambda _: None)  # noqa: B010 - it is not the writing that is measured here
     series = Series.of(name, SPEC)
     partitions = partitions_of(series)
     with Catalog.open(root).writer(series, _CENTS, Provenance("bench", "made")) as writer:
         for date in newest_sessions():
             midnight = int(np.datetime64(date, "ns").astype(np.int64))
-            prices = [np.array([price], np.int64) for price in (10_000, 10_050, 9_950, 10_010, 1_000)]
-            bars = BarTable(*prices, np.array([midnight]), np.array([midnight + 86_399_999_999_999]), _CENTS.price, _CENTS.size)
+            opened, high, low, close, volume = (np.array([price], np.int64) for price in (10_000, 10_050, 9_950, 10_010, 1_000))
+            opens, closes = np.array([midnight]), np.array([midnight + DAY_NS - 1])
+            bars = BarTable(opened, high, low, close, volume, opens, closes, _CENTS.price, _CENTS.size)
             position = partitions.index_of(date)
             assert position is not None
             writer.store(SessionAnswer(date, bars, Coverage.COMPLETE, measure(bars, partitions, position)))

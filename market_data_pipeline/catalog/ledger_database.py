@@ -27,6 +27,10 @@ type Found = Sequence[Any]
 
 type _Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
 
+URL_FILE = "ledger.url"
+_WITHOUT = "without that file, a SQLite file takes its place, made anew from the bar files."
+_ONE_LINE = f"Write the URL of a database of this catalog alone, for example postgresql+psycopg://user@host/database; {_WITHOUT}"
+_MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
 _BUSY_S = 30.0
 _WRITERS = int.from_bytes(b"ledger")
 
@@ -105,7 +109,9 @@ class SqliteDatabase:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise _failure(f"The ledger {self.file}", error) from error
+                raise _failure(
+                    f"The ledger {self.file}", error, "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
+                ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -206,7 +212,8 @@ class UrlDatabase:
                     begin(connection)
                     yield _UrlTransaction(connection)
         except DBAPIError as error:
-            raise _failure(f"The ledger {engine.url.render_as_string(hide_password=True)}", error.orig or error) from error
+            name = engine.url.render_as_string(hide_password=True)
+            raise _failure(f"The ledger {name}", error.orig or error, f"The catalog's file {URL_FILE} names it; {_WITHOUT}") from error
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -238,10 +245,31 @@ class _UrlTransaction:
             self._connection.execute(text(sql), [dict(one) for one in values])
 
 
-def _failure(ledger: str, error: BaseException) -> MarketDataError:
+def _failure(ledger: str, error: BaseException, cure: str) -> MarketDataError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if "is full" in said:
         return DiskFull(f"{ledger} could not be written: the disk is full. Bars stored so far are whole. Free some room and run this again.")
     if "locked" in said:
         return StorageFailed(f"{ledger} has been locked by another process for {_BUSY_S:g} s. Run this again when it is done.")
-    return StorageFailed(f"{ledger} failed: {said}. It is an index only: `mdp catalog verify` makes a damaged one anew from the files.")
+    return StorageFailed(f"{ledger} failed: {said}. {cure}")
+
+
+def place_of_ledger(root: Path) -> Path | str:
+    """Return where the ledger of a catalog is: the SQLite file in its folder, or the URL in its file `ledger.url`.
+
+    In the catalog and not in a variable, because two catalogs must never share a ledger. A password stands where libpq looks for it:
+    `PGPASSWORD`, or `~/.pgpass`.
+
+    Raises:
+        ConfigurationError: If the file names nothing.
+    """
+    try:
+        lines = [line.strip() for line in (root / URL_FILE).read_text(encoding="utf-8").splitlines()]
+    except (FileNotFoundError, NotADirectoryError):
+        return root / "ledger.sqlite"
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{root / URL_FILE} cannot be read: {error}. {_ONE_LINE}") from error
+    named = [line for line in lines if line and not line.startswith("#")]
+    if len(named) != 1:
+        raise ConfigurationError(f"{root / URL_FILE} holds {len(named)} lines where one is expected. {_ONE_LINE}")
+    return named[0]

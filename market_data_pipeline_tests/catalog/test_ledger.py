@@ -18,7 +18,7 @@ from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Coverage
-from market_data_pipeline.domain.errors import ConfigurationError, StorageFailed
+from market_data_pipeline.domain.errors import ConfigurationError, MarketDataError, StorageFailed
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, WEEK, answer, files_of, store, store_week, what_stands
 
@@ -182,6 +182,44 @@ def test_the_ledger_can_live_elsewhere(tmp_path: Path) -> None:
     assert [row.session for row in again.sessions(AAPL)] == WEEK
     catalog.ledger.close()
     again.ledger.close()
+
+
+def test_a_catalog_says_itself_that_its_ledger_is_in_postgres(tmp_path: Path, postgres_url: str) -> None:
+    """Stored before, the sessions are found again from the files; removed again, the file takes the ledger home."""
+    store(Catalog.open(tmp_path), answer(AAPL, MONDAY))
+    (tmp_path / "ledger.url").write_text(f"# this catalog alone\n{postgres_url}\n")
+    (tmp_path / "ledger.sqlite").unlink()
+    catalog = Catalog.open(tmp_path)
+    store(catalog, *(answer(AAPL, date) for date in WEEK[1:]))
+    assert [row.session for row in catalog.sessions(AAPL)] == WEEK
+    assert not (tmp_path / "ledger.sqlite").exists()
+    before = what_stands(catalog)
+    assert [problem.kind for problem in catalog.verify().problems] == ["orphan bars"]  # no definition is stored here
+    catalog.ledger.close()
+    again = Catalog.open(tmp_path)
+    assert what_stands(again) == before
+    again.ledger.close()
+    (tmp_path / "ledger.url").unlink()
+    assert what_stands(Catalog.open(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "holds 0 lines where one is expected. Write the URL"),
+        ("a://b\nc://d\n", "holds 2 lines"),
+        (
+            "postgresql+psycopg://me:hidden@127.0.0.1:1/none",
+            r"postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/none failed: .*ledger.url names",
+        ),
+    ],
+)
+def test_a_ledger_url_that_leads_nowhere_is_told(tmp_path: Path, content: str, said: str) -> None:
+    store(Catalog.open(tmp_path), answer(AAPL, MONDAY))
+    (tmp_path / "ledger.url").write_text(content)
+    with pytest.raises(MarketDataError, match=said) as refused:
+        Catalog.open(tmp_path).availability(AAPL)
+    assert "hidden" not in str(refused.value)
 
 
 _AS_NOBODY = """

@@ -88,7 +88,7 @@ class Limits:
         seconds: Time.
     """
 
-    events: int = 2_000
+    events: int = 10_000
     seconds: float = 15.0
 
 
