@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ RECONCILE = "catalog_reconcile"
 _TICK_S, _DEFINITIONS_S, _PAGE_S = 3.0, 3.0, 3.0
 _QUERIES_SHOWN = 3
 _TICKS = 4
+_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -194,19 +195,39 @@ def _pages(project: ScaleProject, page: Served, figures: Figures) -> None:
 
 
 def _run(project: ScaleProject, place: Place, figures: Figures) -> None:
-    """Run over all sessions of one instrument, which are stored whole."""
-    dates = newest_sessions()
+    """Run over all sessions of one instrument, which are stored whole; then of several, each in a process, all at once."""
     before, began = place.size(), time.perf_counter()
-    command = [sys.executable, "-m", "bench.scale.run", f"{dates[0]}|{project.names[0]}", f"{dates[-1]}|{project.names[0]}"]
-    environment = {**place.environment, "PATH": str(Path(sys.executable).parent)}
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
+    with _running(project, place, project.names[0]) as run:
+        told = _told(run)
     seconds = time.perf_counter() - began
-    told = json.loads(done.stdout.splitlines()[-1])
     planned, made = told["ASSET_MATERIALIZATION_PLANNED"], told["ASSET_MATERIALIZATION"]
     size = (place.size() - before) / SESSIONS
     figures["event cost a session of a run (planned and materialised)"] = Figure(
-        told["storing"] / SESSIONS, None, f"{size / 1_000:.1f} kB a session; {planned:,} planned, {made:,} materialised"
+        told["storing"] / SESSIONS, None, f"{size / 1_000:.1f} kB a session; {planned:,.0f} planned, {made:,.0f} materialised"
     )
     figures[f"a run over {SESSIONS:,} stored sessions of one instrument, from start to exit of its process"] = Figure(seconds)
+    began = time.perf_counter()
+    with ExitStack() as runs:
+        together = [runs.enter_context(_running(project, place, name)) for name in project.names[1 : _TOGETHER + 1]]
+        storing = [_told(run)["storing"] / SESSIONS for run in together]
+    figures[f"{_TOGETHER} such runs at once"] = Figure(time.perf_counter() - began, None, f"{max(storing) * 1_000:.1f} ms a session to store events")
+
+
+@contextmanager
+def _running(project: ScaleProject, place: Place, instrument: str) -> Iterator[subprocess.Popen[str]]:
+    dates = newest_sessions()
+    command = [sys.executable, "-m", "bench.scale.run", f"{dates[0]}|{instrument}", f"{dates[-1]}|{instrument}"]
+    environment = {**place.environment, "PATH": str(Path(sys.executable).parent)}
+    with place.log.open("a") as log, subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+def _told(run: subprocess.Popen[str]) -> dict[str, float]:
+    said, _ = run.communicate()
+    if run.returncode:
+        raise RuntimeError(f"a run ended with exit code {run.returncode}; its log lies in the home's folder")
+    told: dict[str, float] = json.loads(said.splitlines()[-1])
+    return told
