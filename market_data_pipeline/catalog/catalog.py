@@ -114,6 +114,14 @@ class Catalog:
         row = self._row(series)
         return [] if row is None else self.ledger.sessions(row.id, start, end)
 
+    def contents(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> list[tuple[int, str, int, str]]:
+        """Return day number, coverage, number of bars and fingerprint of the stored sessions dated in [start, end], oldest first.
+
+        What tells two states of many sessions apart, several times faster than `sessions`.
+        """
+        row = self._row(series)
+        return [] if row is None else self.ledger.contents(row.id, start, end)
+
     def precision(self, series: Series) -> Precision | None:
         """Return the decimals of a stored series, or None if nothing of it is stored."""
         row = self._row(series)

@@ -262,6 +262,14 @@ class Ledger:
             found = transaction.run(query, {"series_id": series_id, "first": first, "last": last})
         return [SessionRow(row[0], Coverage(row[1]), *row[2:]) for row in found]
 
+    def contents(self, series_id: int, start: dt.date | None = None, end: dt.date | None = None) -> list[tuple[int, str, int, str]]:
+        """Return day number, coverage, number of bars and fingerprint of the stored sessions dated in [start, end], oldest first."""
+        query = "SELECT day, coverage, bars, fingerprint FROM sessions WHERE series_id = :series_id AND day BETWEEN :first AND :last ORDER BY day"
+        first, last = day_number(start or dt.date.min), day_number(end or dt.date.max)
+        with self._reading() as transaction:
+            found = transaction.run(query, {"series_id": series_id, "first": first, "last": last})
+        return [(day, coverage, bars, fingerprint) for day, coverage, bars, fingerprint in found]
+
     def unsettle(self, series_id: int) -> None:
         """Note that the series is being written: until `record` says otherwise, whoever asks next looks at the files."""
         with self._writing() as transaction:

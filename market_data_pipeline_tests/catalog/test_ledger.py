@@ -45,6 +45,8 @@ def test_rows_come_back_as_they_were_given(ledger: Ledger) -> None:
     partial = replace(ROW, day=19_761, coverage=Coverage.PARTIAL, rows=10, first_open_ns=30, last_close_ns=40)
     ledger.record(series.id, [ROW, empty, partial], 77, bad_files=[("b.parquet", "torn")])
     assert ledger.sessions(series.id) == [ROW, empty, partial]
+    assert ledger.contents(series.id) == [(19_758, "complete", 390, "ab"), (19_760, "empty", 0, "ab"), (19_761, "partial", 10, "ab")]
+    assert ledger.contents(series.id, dt.date(2024, 2, 7)) == [(19_761, "partial", 10, "ab")]
     assert ledger.sessions(series.id, dt.date(2024, 2, 6), dt.date(2024, 2, 7)) == [empty]
     found = ledger.find(AAPL)
     assert found is not None
