@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+# `dagster` exports no names for them.
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.plan.objects import StepFailureData
+
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 from market_data_pipeline.domain.errors import MarketDataError
@@ -42,6 +46,7 @@ _SESSIONS_AT_ONCE = 1_000
 _SESSIONS_BRIDGED = 10
 # What stops a run and says nothing about the sessions it was to bring.
 _NOT_ABOUT_THE_SESSION = ("SourceUnavailable", "PacingRefused", "SourceBusy", "SeriesLocked")
+_STOPPED = (RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.START_TIMEOUT)
 _NOBODY_THERE = "SourceUnavailable"
 _RUN_APPEARS_WITHIN = dt.timedelta(minutes=10)
 _FILE_RESTS_S = 10.0
@@ -198,6 +203,8 @@ class _Tick:
         if not launched.asks_broker:
             return  # a file is asked again when it is a new one
         error = _error_of(self.instance, run.run_id) if run.status is dg.DagsterRunStatus.FAILURE else ""
+        if error is None:
+            return  # stopped from outside: neither the sessions nor the gateway had a say in it
         if error == _NOBODY_THERE:
             self.memory.gateway = self.memory.gateway.missed(self.now)
         else:
@@ -336,11 +343,14 @@ def _listens(host: str, port: int) -> bool:
         return False
 
 
-def _error_of(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Return the class of the error that a run ended with; empty where no step failed, as when its process was killed."""
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+def _error_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """Return the class of the error that a run ended with; None where it was stopped from outside, as when its process was killed."""
+    found = None
+    for entry in instance.all_logs(run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}):
         event = entry.dagster_event
-        error = event.step_failure_data.error if event is not None else None
-        if error is not None:
-            return str(error.message).partition(":")[0]
-    return ""
+        data = event.event_specific_data if event is not None else None
+        if isinstance(data, JobFailureData) and data.failure_reason in _STOPPED:
+            return None
+        if found is None and isinstance(data, (StepFailureData, JobFailureData)) and data.error is not None:
+            found = str(data.error.message).partition(":")[0]
+    return found
