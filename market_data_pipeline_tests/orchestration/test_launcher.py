@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from market_data_pipeline.orchestration.launcher import WORKER_TAG, WatchingRunLauncher
+from market_data_pipeline.orchestration.partitions import range_tags
 from market_data_pipeline.pacing.processes import Process
 from market_data_pipeline_tests.conftest import REPOSITORY
 from market_data_pipeline_tests.orchestration.conftest import Project
@@ -42,13 +42,6 @@ def health(project: Project, run: dg.DagsterRun) -> WorkerStatus:
     assert isinstance(launcher, WatchingRunLauncher), "as dagster.yaml says"
     assert launcher.supports_check_run_worker_health
     return launcher.check_run_worker_health(run).status
-
-
-def test_a_run_names_the_process_that_works_on_it(project: Project) -> None:
-    run = project.run("watchlist_partitions").dagster_run
-    kept = project.instance.get_run_by_id(run.run_id)
-    assert kept is not None
-    assert Process.parse(kept.tags[WORKER_TAG]) == Process.this()
 
 
 def test_a_worker_that_was_killed_is_gone_and_another_of_its_number_is_none_of_it(project: Project, other: subprocess.Popen[bytes]) -> None:
@@ -82,18 +75,17 @@ def test_a_run_without_a_name_is_known_by_what_its_code_server_wrote(
     assert health(project, run) is expected
 
 
-@pytest.mark.slow
-def test_a_job_at_the_terminal_that_was_killed_is_gone(project: Project) -> None:
+def test_a_job_at_the_terminal_names_its_process_and_is_gone_once_that_was_killed(project: Project) -> None:
     """It has no code server that could say so."""
-    command = [str(Path(sys.executable).parent / "dagster"), "job", "execute", "-m", "market_data_pipeline.definitions", "-j", "stocks_bars"]
-    tags = json.dumps(
-        {"dagster/asset_partition_range_start": "2024-01-02|AAPL.NASDAQ", "dagster/asset_partition_range_end": "2024-01-31|MSFT.NASDAQ"}
-    )
-    environment = {**os.environ, **project.settings}
-    with subprocess.Popen([*command, "--tags", tags], cwd=REPOSITORY, env=environment) as process:
+    dagster = str(Path(sys.executable).parent / "dagster")
+    tags = json.dumps(range_tags("2024-01-02|AAPL.NASDAQ", "2024-01-31|MSFT.NASDAQ"))
+    command = [dagster, "job", "execute", "-m", "market_data_pipeline.definitions", "-j", "stocks_bars", "--tags", tags]
+    with subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **project.settings}) as process:
         wait_until(lambda: any(run.tags.get(WORKER_TAG) for run in started_runs(project)))
-        process.send_signal(signal.SIGKILL)
-    (run,) = started_runs(project)
+        (run,) = started_runs(project)
+        assert Process.parse(run.tags[WORKER_TAG]) == Process.with_id(process.pid)
+        assert health(project, run) is WorkerStatus.RUNNING
+        process.kill()
     assert health(project, run) is WorkerStatus.FAILED
 
 
