@@ -24,9 +24,8 @@ from market_data_pipeline.orchestration.automation.current_watchlist import curr
 from market_data_pipeline.orchestration.automation.fill_memory import FillMemory, Launched
 from market_data_pipeline.orchestration.automation.gaps_to_fill import Fill, Gap, Patience, Room, Step, utc, what_to_fill
 from market_data_pipeline.orchestration.automation.places import Places
-from market_data_pipeline.orchestration.automation.runs_under_way import REQUESTS_TAG, RULE_TAG, UNFINISHED, runs_under_way
+from market_data_pipeline.orchestration.automation.runs_under_way import REQUESTS_TAG, RULE_TAG, UNFINISHED, bars_assets, runs_under_way
 from market_data_pipeline.orchestration.bars import bars_key
-from market_data_pipeline.orchestration.jobs import bars_jobs
 from market_data_pipeline.orchestration.partitions import range_tags
 from market_data_pipeline.orchestration.universe import UniverseParts
 from market_data_pipeline.watchlist import Universe, Watchlist
@@ -69,12 +68,7 @@ def gap_filler_sensor(
         patience: How often and how much is tried.
         clock: Returns now in nanoseconds since 1970 UTC.
     """
-    jobs = {
-        bars_key(one.partitions.name, spec).to_user_string(): job
-        for one in parts
-        for job, specs in bars_jobs(one.partitions).items()
-        for spec in specs
-    }
+    jobs = {asset.key: asset.job for asset in bars_assets(parts)}
     targets = [job for one in parts for job in one.jobs if job.name in jobs.values()]
 
     @dg.sensor(
@@ -89,7 +83,7 @@ def gap_filler_sensor(
         ),
     )
     def gap_filler(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = _Tick(context.instance, watchlist, places, jobs, patience, clock())
+        tick = _Tick(context.instance, watchlist, parts, places, jobs, patience, clock())
         requests, said = tick.run(context.cursor)
         if not requests:
             return dg.SensorResult(skip_reason=said, cursor=tick.memory.write())
@@ -105,6 +99,7 @@ class _Tick:
 
     instance: dg.DagsterInstance
     loaded: Watchlist
+    parts: Sequence[UniverseParts]
     places: Places
     jobs: Mapping[str, str]
     patience: Patience
@@ -136,7 +131,7 @@ class _Tick:
         if any(universe.files is None for universe, _ in askable):
             askable, budget = self._planned(askable)
         order = {f"{asset}|{name}": place for asset, names in registered.items() for place, name in enumerate(names)}
-        running = runs_under_way(self.instance, self.jobs, registered)
+        running = runs_under_way(self.instance, self.parts)
         wanted = [gap for _, gap in askable]
         failures = self.memory.failures_of(wanted)
         decision = what_to_fill(wanted, budget, running, failures, self.now, order=order, patience=self.patience)

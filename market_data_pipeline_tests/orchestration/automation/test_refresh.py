@@ -10,7 +10,6 @@ import dagster as dg
 import pytest
 
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.orchestration.automation.loading import instruments_of
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.refresh import Seen, look, refresh_sensor
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
@@ -222,12 +221,3 @@ def test_a_series_is_ready_once_it_has_been_still_for_a_tick() -> None:
     ready, seen = look(seen, {"A": "2"}, {"B"}, 160.0)
     assert (ready, dict(seen.waiting)) == ([], {"B": 100.0}), "it vanished just now"
     assert look(seen, {"A": "2"}, {"B"}, 160.0 + 3_600)[0] == ["B"], "nothing is held back for longer than an hour"
-
-
-def test_a_run_says_by_its_tags_which_instruments_it_loads() -> None:
-    registered = ["A.NASDAQ", "B.NASDAQ", "C.NASDAQ"]
-    assert instruments_of({PARTITION_TAG: "2024-01-02|B.NASDAQ"}, registered) == frozenset({"B.NASDAQ"})
-    assert instruments_of({RANGE_START_TAG: "2024-01-02|A.NASDAQ", RANGE_END_TAG: "2024-01-31|B.NASDAQ"}, registered) == frozenset(
-        {"A.NASDAQ", "B.NASDAQ"}
-    )
-    assert instruments_of({}, registered) is None
