@@ -37,9 +37,15 @@ class WatchingRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return FAILED where the worker is known to be gone, and RUNNING wherever that cannot be said from here, as of another host's."""
         worker = _named_by_itself(run) or _named_by_its_code_server(self._instance, run)
-        if worker is None or worker.is_alive() is not False:
+        if worker is None or not _is_gone(worker):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {worker.pid} of {worker.host} is gone without a word; it was killed")
+
+
+def _is_gone(worker: Process) -> bool:
+    """Return whether a process surely runs no more: it is not there, or its machine or container, by name, was started again since."""
+    here = Process.this()
+    return (worker.host == here.host and worker.world != here.world) or worker.is_alive() is False
 
 
 def note_worker(instance: dg.DagsterInstance, run_id: str) -> None:

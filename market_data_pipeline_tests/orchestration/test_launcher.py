@@ -54,10 +54,15 @@ def test_a_worker_that_was_killed_is_gone_and_another_of_its_number_is_none_of_i
     wait_until(lambda: health(project, run) is WorkerStatus.FAILED, 10)  # not reaped yet: a zombie works no more
 
 
-def test_of_another_host_or_container_nothing_can_be_said(project: Project) -> None:
-    here = Process.this()
-    for elsewhere in (replace(here, host="another"), replace(here, world="another boot"), replace(here, world="another boot", pid=2**22 + 1)):
-        assert health(project, started_run(project, {WORKER_TAG: elsewhere.to_text()})) is WorkerStatus.RUNNING
+def test_a_machine_or_container_that_was_started_again_has_lost_its_workers(project: Project) -> None:
+    """The boot of the machine, or the namespace of process ids, is another; a process of this number may well run here now."""
+    before = replace(Process.this(), world="the boot before")
+    assert health(project, started_run(project, {WORKER_TAG: before.to_text()})) is WorkerStatus.FAILED
+
+
+def test_of_another_host_nothing_can_be_said(project: Project) -> None:
+    elsewhere = replace(Process.this(), host="another", pid=2**22 + 1)
+    assert health(project, started_run(project, {WORKER_TAG: elsewhere.to_text()})) is WorkerStatus.RUNNING
     assert health(project, started_run(project, {})) is WorkerStatus.RUNNING
     assert health(project, started_run(project, {WORKER_TAG: "written by a hand"})) is WorkerStatus.RUNNING
 

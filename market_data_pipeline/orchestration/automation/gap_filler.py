@@ -23,6 +23,7 @@ from market_data_pipeline.domain.source import Asked, Precision
 from market_data_pipeline.orchestration.automation.current_watchlist import current_watchlist
 from market_data_pipeline.orchestration.automation.fill_memory import FillMemory, Launched
 from market_data_pipeline.orchestration.automation.gaps_to_fill import Fill, Gap, Patience, Room, Step, utc, what_to_fill
+from market_data_pipeline.orchestration.automation.launchable import beyond, launchable
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.runs_under_way import REQUESTS_TAG, RULE_TAG, UNFINISHED, bars_assets, runs_under_way
 from market_data_pipeline.orchestration.bars import bars_key
@@ -153,7 +154,12 @@ class _Tick:
     def _missing(self, catalog: Catalog, watchlist: Watchlist, registered: Mapping[str, Sequence[str]]) -> Iterator[tuple[Universe, Gap]]:
         """Yield the sessions that the ledger misses and that are partitions by now; not yet planned, and as one step."""
         unknown = set()
-        for name, universe in watchlist.universes.items():
+        for name, written in watchlist.universes.items():
+            if name not in self.loaded.universes:
+                continue  # it has no job yet; `watchlist_sync` says so
+            universe = launchable(written, self.loaded.universes[name])
+            if later := beyond(name, written, self.loaded.universes[name]):
+                self.reasons.append(later)
             for spec in universe.bars:
                 asset, last = bars_key(name, spec).to_user_string(), self._last(universe, spec)
                 if asset not in self.jobs or last is None:

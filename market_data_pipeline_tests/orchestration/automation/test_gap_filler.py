@@ -263,6 +263,21 @@ def age(project: Project) -> None:
         os.utime(path, (time.time() - 60, time.time() - 60))
 
 
+def test_sessions_that_the_loaded_code_has_no_partitions_of_wait_for_a_reload(project: Project) -> None:
+    """Dagster refuses to make such a run, and one that is refused in the middle of a tick stops the others of that tick."""
+    age(project)
+    sensor = ticking(project)
+    path = project.root / "watchlist.yaml"
+    path.write_text(path.read_text().replace("start: 2024-01-02", "start: 2023-12-01").replace("end: 2024-01-31", "end: 2024-02-29"))
+    (run,) = sensor.tick().runs
+    assert ranges([run]) == [("2024-01-02|AAPL.NASDAQ", "2024-01-31|MSFT.NASDAQ")]
+    assert sensor.execute(run).success
+    assert sensor.tick().said == (
+        "all complete; sessions of stocks from 2023-12-01 to before 2024-01-02 and sessions of stocks after 2024-01-31: "
+        "click Reload definitions (Deployment, Code locations), and they follow."
+    )
+
+
 def test_an_instrument_that_is_no_partition_yet_waits_for_it(project: Project) -> None:
     path = project.root / "watchlist.yaml"
     path.write_text(path.read_text().replace('"MSFT.NASDAQ"]', '"MSFT.NASDAQ", "SPY.ARCA"]'))
