@@ -23,6 +23,7 @@ from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.instants import ns
 from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
+from market_data_pipeline_tests.orchestration.automation.ticking import unreadable_ledger
 from market_data_pipeline_tests.orchestration.conftest import Project, started
 
 AAPL = Series.of("AAPL.NASDAQ", "5-MINUTE-LAST")
@@ -275,17 +276,9 @@ def test_while_the_catalog_cannot_be_read_nothing_is_told_and_nothing_is_forgott
     gaps = Gaps(project, Channel(project.root / "n.jsonl", None))
     gaps.tick()
     remove(project, dt.date(2024, 1, 10))
-    ledger = project.root / "catalog" / "ledger.sqlite"
-    kept = {file: file.read_bytes() for file in ledger.parent.glob("ledger.sqlite*")}
-    for file in kept:
-        file.unlink()
-    ledger.write_bytes(b"this is no database, by any means" * 100)
-    assert gaps.tick().startswith("The catalog cannot be read")
-    assert lines(project.root / "n.jsonl") == []
-    for file in ledger.parent.glob("ledger.sqlite*"):
-        file.unlink()
-    for file, content in kept.items():
-        file.write_bytes(content)
+    with unreadable_ledger(project):
+        assert gaps.tick().startswith("The catalog cannot be read")
+        assert lines(project.root / "n.jsonl") == []
     assert gaps.tick() == "Told of 1 new gaps."
 
 

@@ -16,6 +16,7 @@ from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_E
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
+from market_data_pipeline_tests.orchestration.automation.ticking import unreadable_ledger
 from market_data_pipeline_tests.orchestration.conftest import Project, opened, started, write_project
 
 AAPL = str(Series.of("AAPL.NASDAQ", "5-MINUTE-LAST"))
@@ -196,19 +197,11 @@ def test_a_dropped_spec_becomes_a_partition_and_a_broken_one_stops_nothing(senso
 def test_a_catalog_that_cannot_be_read_is_said_and_nothing_is_forgotten(sensor: Sensor, project: Project) -> None:
     replace_session(project, "AAPL.NASDAQ", "2024-01-10")
     sensor.tick()
-    ledger = project.root / "catalog" / "ledger.sqlite"
-    kept = {file: file.read_bytes() for file in ledger.parent.glob("ledger.sqlite*")}
-    for file in kept:
-        file.unlink()
-    ledger.write_bytes(b"this is no database, by any means" * 100)
     before = sensor.cursor
-    assert sensor.tick() == []
-    assert "cannot be read" in sensor.said
-    assert sensor.cursor in (None, before), "none leaves what the daemon kept"
-    for file in ledger.parent.glob("ledger.sqlite*"):
-        file.unlink()
-    for file, content in kept.items():
-        file.write_bytes(content)
+    with unreadable_ledger(project):
+        assert sensor.tick() == []
+        assert "cannot be read" in sensor.said
+        assert sensor.cursor in (None, before), "none leaves what the daemon kept"
     sensor.cursor = before
     assert ("backtest", "cross") in sensor.settle()
 
