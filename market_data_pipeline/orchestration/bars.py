@@ -69,7 +69,8 @@ def bars_key_of(watchlist: Watchlist, series: Series) -> dg.AssetKey | None:
 def session_materialization(key: dg.AssetKey, series: Series, row: SessionRow, more: "Mapping[str, RawMetadataValue]") -> dg.AssetMaterialization:
     """Return what the page shows of a stored session."""
     partition = dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id})
-    return dg.AssetMaterialization(asset_key=key, partition=partition, metadata={**session_metadata(row), **more})
+    said = f"{series.instrument_id} {row.session}: {_count(row.rows, 'bar')}, {row.coverage}."
+    return dg.AssetMaterialization(asset_key=key, partition=partition, description=said, metadata={**session_metadata(row), **more})
 
 
 def hear(context: RunContext, shown: Materializations, series: Series, news: SourceNews) -> None:
@@ -193,7 +194,7 @@ class BarsRun:
             takes = f", at most about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
                 f"{series}: {_count(event.plan.sessions, 'session')} to get with {_count(event.plan.requests, 'request')}{takes}; "
-                f"{len(event.cached)} are stored whole already."
+                f"stored whole already: {len(event.cached)}."
             )
             for row in event.cached:
                 self._show(series, row, {"outcome": "stored before"})
