@@ -125,26 +125,34 @@ class Catalog:
 
     # Reading bars
 
-    def read(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[BarTable]:
+    def read(
+        self, series: Series, start: dt.date | None = None, end: dt.date | None = None, precision: Precision | None = None
+    ) -> Iterator[BarTable]:
         """Yield the bars of sessions dated in [start, end] in order, one table a file, each checked before it is used.
+
+        Args:
+            series: The series.
+            start: First date; None is the first that is stored.
+            end: Last date, inclusive; None is the last that is stored.
+            precision: Its decimals, from whoever stores it right now: the ledger learns them when the first load of a series ends.
 
         Raises:
             CorruptFile: At the first file that cannot be trusted.
         """
         from market_data_pipeline.catalog.reading import closes_of, read_files
 
-        row = self._row(series)
-        if row is None:
+        known = precision or self.precision(series)
+        if known is None:
             return
         partitions = partitions_of(series)
-        yield from read_files(self.layout, series, row.precision, partitions, *closes_of(partitions, start, end))
+        yield from read_files(self.layout, series, known, partitions, *closes_of(partitions, start, end))
 
-    def read_session(self, series: Series, session: dt.date) -> BarTable:
-        """Return one session's bars; none if it is empty or missing."""
+    def read_session(self, series: Series, session: dt.date, precision: Precision | None = None) -> BarTable:
+        """Return one session's bars, as `read` does; none if it is empty or missing."""
         from market_data_pipeline.domain.bar_table import BarTable
 
-        precision = self.precision(series) or Precision(0, 0)
-        return BarTable.concatenate([*self.read(series, session, session)] or [BarTable.empty(precision.price, precision.size)])
+        known = precision or self.precision(series) or Precision(0, 0)
+        return BarTable.concatenate([*self.read(series, session, session, precision)] or [BarTable.empty(known.price, known.size)])
 
     def arrow(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[pa.RecordBatch]:
         """Yield record batches for analysis, one a file: UTC time stamps and exact decimals."""

@@ -15,7 +15,7 @@ from pydantic import Field
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError, SessionNotInSource, SourceUnavailable
-from market_data_pipeline.domain.source import NewsKind, SessionFailure, SourceNews
+from market_data_pipeline.domain.source import NewsKind, Precision, SessionFailure, SourceNews
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Planned, Refetch, Stored, load
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
@@ -170,7 +170,7 @@ class BarsRun:
             # Closed here and not by chance later: a run that is cancelled still brings the ledger up to date.
             with closing(steps):
                 try:
-                    report = self._follow(series, steps)
+                    report = self._follow(series, steps, opened.precision)
                 finally:
                     self._shown.tell()
         self._reports.append(report)
@@ -181,15 +181,15 @@ class BarsRun:
         for line in report.quarantined:
             self._context.log.warning(f"{series}: a bad file was moved to quarantine: {line}")
 
-    def _follow(self, series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> LoadReport:
+    def _follow(self, series: Series, steps: Generator[LoadEvent, None, LoadReport], precision: Precision) -> LoadReport:
         while True:
             try:
-                self._tell(series, next(steps))
+                self._tell(series, next(steps), precision)
             except StopIteration as end:
                 report: LoadReport = end.value
                 return report
 
-    def _tell(self, series: Series, event: LoadEvent) -> None:
+    def _tell(self, series: Series, event: LoadEvent, precision: Precision) -> None:
         if isinstance(event, Planned):
             takes = f", at most about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
@@ -197,10 +197,10 @@ class BarsRun:
                 f"stored whole already: {len(event.cached)}."
             )
             for row in event.cached:
-                self._show(series, row, {"outcome": "stored before"})
+                self._show(series, row, {"outcome": "stored before"}, precision)
         elif isinstance(event, Stored):
             self._bars += event.row.rows
-            self._show(series, event.row, {"outcome": "stored now"})
+            self._show(series, event.row, {"outcome": "stored now"}, precision)
             if time.monotonic() - self._said_at > _SECONDS_BETWEEN_LINES:
                 self._said_at = time.monotonic()
                 rate = self._bars / max(self._said_at - self._began, 0.001)
@@ -213,10 +213,10 @@ class BarsRun:
         else:
             self._failures.append((series.instrument_id, event))
 
-    def _show(self, series: Series, row: SessionRow, more: Mapping[str, str]) -> None:
+    def _show(self, series: Series, row: SessionRow, more: Mapping[str, str], precision: Precision) -> None:
         picture: dict[str, RawMetadataValue] = {}
         if self._sessions <= _PICTURES_AT_MOST and row.rows:
-            picture = {"closes": picture_of_closes(self.catalog, series, row.session)}
+            picture = {"closes": picture_of_closes(self.catalog, series, row.session, precision)}
         key = bars_key(self._partitions.name, self._spec)
         self._shown.add(session_materialization(key, series, row, {**more, **picture}))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from dagster._core.definitions.metadata import RawMetadataValue
 
+    from market_data_pipeline.domain.source import Precision
+
 BAR_COLUMNS = dg.TableSchema(
     columns=[
         dg.TableColumn("ts_event", "timestamp[ns, UTC]", description="The bar's open."),
@@ -55,12 +57,12 @@ def session_metadata(row: SessionRow) -> dict[str, RawMetadataValue]:
     }
 
 
-def picture_of_closes(catalog: Catalog, series: Series, session: dt.date) -> dg.MarkdownMetadataValue:
-    """Return a small chart of one session's closes."""
+def picture_of_closes(catalog: Catalog, series: Series, session: dt.date, precision: Precision) -> dg.MarkdownMetadataValue:
+    """Return a small chart of one session's closes, of a series whose decimals the ledger need not know yet."""
     from market_data_pipeline.charts.bars import bars_png
 
     zone = calendar_of_venue(series.venue).time_zone
-    return png(bars_png(series, catalog.read_session(series, session), zone), f"closes of {session}")
+    return png(bars_png(series, catalog.read_session(series, session, precision), zone), f"closes of {session}")
 
 
 def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetadataValue:

@@ -159,15 +159,21 @@ class Browser:
         return point[0], point[1]
 
     def _mouse(self, step: str, x: Json, y: Json) -> None:
-        moved = {} if step == "mouseMoved" else {"button": "left", "clickCount": 1}
-        self._call("Input.dispatchMouseEvent", {"type": step, "x": x, "y": y, **moved})
+        pressed: dict[str, Json] = {} if step == "mouseMoved" else {"button": "left", "clickCount": 1}
+        self._call("Input.dispatchMouseEvent", {"type": step, "x": x, "y": y, **pressed})
 
     def type_text(self, text: str) -> None:
         """Type into the element that has the focus."""
         self._call("Input.insertText", {"text": text})
 
     def press(self, key: str, code: int, modifiers: int = 0) -> None:
-        """Press a key that types nothing: its name and Windows key code (`Enter` 13, `Backspace` 8), with modifiers (1 Alt, 2 Ctrl, 4 Meta, 8 Shift)."""
+        """Press a key that types nothing.
+
+        Args:
+            key: Its name: `Enter`.
+            code: Its Windows key code: 13.
+            modifiers: Sum of 1 Alt, 2 Ctrl, 4 Meta, 8 Shift.
+        """
         for step in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", {"type": step, "key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers})
 
