@@ -144,7 +144,7 @@ class BarsRun:
         self._failures: list[tuple[str, SessionFailure]] = []
         self._reports: list[LoadReport] = []
         self._shown = Materializations(context)
-        self._said_at, self._began, self._bars = 0.0, time.monotonic(), 0
+        self._said_at, self._began, self._bars, self._stored = 0.0, time.monotonic(), 0, 0
 
     def load_or_note(self, instrument: str, sessions: Sequence[dt.date], *, alone: bool) -> None:
         """Fill the sessions of one instrument; where it cannot be had, others go on.
@@ -171,6 +171,10 @@ class BarsRun:
             with closing(steps):
                 try:
                     report = self._follow(series, steps, opened.precision)
+                except dg.DagsterExecutionInterruptedError:
+                    stay = f"What was stored in this run stays: {_count(self._stored, 'session')}"
+                    self._context.log.info(f"{series}: stopped. {stay}. The same again asks only for the rest.")
+                    raise
                 finally:
                     self._shown.tell()
         self._reports.append(report)
@@ -200,6 +204,7 @@ class BarsRun:
                 self._show(series, row, {"outcome": "stored before"}, precision)
         elif isinstance(event, Stored):
             self._bars += event.row.rows
+            self._stored += 1
             self._show(series, event.row, {"outcome": "stored now"}, precision)
             if time.monotonic() - self._said_at > _SECONDS_BETWEEN_LINES:
                 self._said_at = time.monotonic()

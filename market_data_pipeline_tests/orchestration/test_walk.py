@@ -181,7 +181,9 @@ def _cancel_a_load(walk: Walk, shipped: Shipped) -> None:
     walk.browser.click_text("Terminate 1 run")
     walk.wait_for(lambda: walk.status_of(run) in ENDED)
     assert walk.status_of(run) == "CANCELED"
-    walk.open(f"/runs/{run}", "Canceled")
+    walk.browser.wait_for_text("Canceled", 60)  # the dialog closes itself; a page that is left before asks whether that is meant
+    walk.browser.wait_until("!document.querySelector('.dagster-dialog')", 60)
+    walk.browser.wait_for_text("What was stored in this run stays", 60)
     walk.keep("cancelled")
 
     stored = {str(row.session) for row in shipped.catalog.sessions(series)}
@@ -217,7 +219,7 @@ def _gaps_are_filled(walk: Walk, shipped: Shipped) -> None:
     stored = [(Series.of(name, "1-MINUTE-LAST"), sessions) for name, sessions in wanted]
     walk.wait_for(lambda: all(len(shipped.catalog.sessions(series)) == sessions for series, sessions in stored), 300)
     walk.open(f"{_SENSOR}/gap_filler", "runs requested")
-    walk.keep("gap_filler")
+    walk.keep("tick")
     # `refresh` sees the new bars by itself.
     walk.wait_for(lambda: any(run["jobName"] == "us_equities_ibkr_availability" and run["status"] == "SUCCESS" for run in walk.runs()), 180)
     walk.open("/locations/market_data_pipeline/asset-groups/us_equities", "100% filled")

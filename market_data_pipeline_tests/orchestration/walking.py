@@ -1,8 +1,9 @@
 """What a person does on the Dagster page, with a mouse and a keyboard, and the pictures that are kept of it.
 
-The pictures go to the folder that MDP_GALLERY names, else to the test's own. Those of the documents are made anew by
+The pictures go to the folder that MDP_GALLERY names, else to the test's own. Those of the documents are made anew, and looked at, by
 
-    MDP_GALLERY=docs/images .venv/bin/python -m pytest market_data_pipeline_tests/orchestration/test_walk.py -k shipped
+    MDP_GALLERY=gallery .venv/bin/python -m pytest market_data_pipeline_tests/orchestration/test_walk.py -k shipped
+    cp gallery/page.png gallery/session.png gallery/backfill.png gallery/run.png gallery/availability.png gallery/tick.png docs/images
 """
 
 from __future__ import annotations
