@@ -172,8 +172,8 @@ class BarsRun:
                 try:
                     report = self._follow(series, steps, opened.precision)
                 except dg.DagsterExecutionInterruptedError:
-                    stay = f"What was stored in this run stays: {_count(self._stored, 'session')}"
-                    self._context.log.info(f"{series}: stopped. {stay}. The same again asks only for the rest.")
+                    stored = _count(self._stored, "session")
+                    self._context.log.info(f"{series}: stopped. What was stored in this run stays: {stored}. The same again asks only for the rest.")
                     raise
                 finally:
                     self._shown.tell()

@@ -66,8 +66,11 @@ def picture_of_closes(catalog: Catalog, series: Series, session: dt.date, precis
 
 
 def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetadataValue:
-    """Return the availability of series as a table; None stands for nothing stored."""
-    columns = ["bar_spec", "first_session", "last_session", "complete", "empty", "partial", "missing", "bars", "bytes", "last_update"]
+    """Return the availability of series as a table; None stands for nothing stored.
+
+    `missing_inside` counts between the first and the last stored session; what lies before and after them is in the gaps.
+    """
+    columns = ["bar_spec", "first_session", "last_session", "complete", "empty", "partial", "missing_inside", "bars", "bytes", "last_update"]
     records = []
     for spec, found in rows.items():
         facts: list[str | int] = ["none", "none", 0, 0, 0, 0, 0, 0, "never"]
@@ -84,5 +87,5 @@ def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetad
                 utc_text(found.updated_at_ns),
             ]
         records.append(dg.TableRecord(dict(zip(columns, [spec, *facts], strict=True))))
-    numbers = {"complete", "empty", "partial", "missing", "bars", "bytes"}
+    numbers = {"complete", "empty", "partial", "missing_inside", "bars", "bytes"}
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, "int" if name in numbers else "string") for name in columns]))

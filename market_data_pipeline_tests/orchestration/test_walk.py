@@ -64,7 +64,7 @@ def test_one_partition_a_backfill_the_switches_and_a_backtest_by_hand(project: P
         walk.open(f"{_SENSOR}/gap_filler", "0 runs requested")
         browser.hover_text("0 runs requested")  # the backfill fills everything already, and the tick says so
         browser.wait_for_text("nothing started")
-        walk.keep("gap_filler")
+        walk.keep("tick")
 
         _backtest_by_hand(walk, "cross")
     assert len(project.shown(BARS)) == 42
@@ -219,7 +219,7 @@ def _gaps_are_filled(walk: Walk, shipped: Shipped) -> None:
     stored = [(Series.of(name, "1-MINUTE-LAST"), sessions) for name, sessions in wanted]
     walk.wait_for(lambda: all(len(shipped.catalog.sessions(series)) == sessions for series, sessions in stored), 300)
     walk.open(f"{_SENSOR}/gap_filler", "runs requested")
-    walk.keep("tick")
+    walk.keep("gap_filler")
     # `refresh` sees the new bars by itself.
     walk.wait_for(lambda: any(run["jobName"] == "us_equities_ibkr_availability" and run["status"] == "SUCCESS" for run in walk.runs()), 180)
     walk.open("/locations/market_data_pipeline/asset-groups/us_equities", "100% filled")

@@ -2,7 +2,7 @@
 
 The pictures go to the folder that MDP_GALLERY names, else to the test's own. Those of the documents are made anew, and looked at, by
 
-    MDP_GALLERY=gallery .venv/bin/python -m pytest market_data_pipeline_tests/orchestration/test_walk.py -k shipped
+    MDP_GALLERY=gallery .venv/bin/python -m pytest market_data_pipeline_tests/orchestration/test_walk.py
     cp gallery/page.png gallery/session.png gallery/backfill.png gallery/run.png gallery/availability.png gallery/tick.png docs/images
 """
 
@@ -161,10 +161,10 @@ class Walk:
 
 
 def smaller(png: bytes, height: int = 0) -> bytes:
-    """Return a picture with 128 colours, a third of its bytes, and cut below `height` if that is not 0."""
+    """Return a picture with 256 colours, a third of its bytes, and cut below `height` if that is not 0."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     if height:
         picture = picture.crop((0, 0, picture.width, min(height, picture.height)))
     out = io.BytesIO()
-    picture.quantize(128).save(out, "png", optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "png", optimize=True)
     return out.getvalue()
