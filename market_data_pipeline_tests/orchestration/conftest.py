@@ -20,10 +20,11 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline_tests.conftest import REPOSITORY
+from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 
 JANUARY = (dt.date(2024, 1, 2), dt.date(2024, 1, 31))  # 21 NYSE sessions (NYSE holiday calendar 2024)
 
-_WATCHLIST = """
+WATCHLIST = """
 instruments: instruments.yaml
 universes:
   stocks:
@@ -122,7 +123,7 @@ YEAR = (dt.date(2024, 1, 2), dt.date(2024, 12, 31))  # 252 NYSE sessions (NYSE h
 
 def write_project(root: Path) -> None:
     """Write a watchlist of two stocks with the sessions of January 2024 in CSV files, and one backtest spec."""
-    (root / "watchlist.yaml").write_text(_WATCHLIST)
+    (root / "watchlist.yaml").write_text(WATCHLIST)
     (root / "instruments.yaml").write_text(_INSTRUMENTS)
     (root / "backtests").mkdir()
     (root / "backtests" / "cross.yaml").write_text(_SPEC)
@@ -152,14 +153,20 @@ def _home(root: Path, environment: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[Project]:
-    """Open a project's instance, with the partitions of its watchlist."""
+def started(root: Path) -> Iterator[Project]:
+    """Open a project's instance as a process does that starts: with whatever others left in it."""
     with (
         # dagster.yaml keeps its files below DAGSTER_HOME, as users have it.
         pytest.MonkeyPatch.context() as environment,
         dg.DagsterInstance.local_temp(str(_home(root, environment)), overrides={"telemetry": {"enabled": False}}) as instance,
     ):
-        project = Project(root, instance)
+        yield Project(root, instance)
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Project]:
+    """Open a project's instance, with the partitions of its watchlist."""
+    with started(root) as project:
         assert project.run("watchlist_partitions").success
         yield project
 
@@ -170,3 +177,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
     write_project(tmp_path)
     with opened(tmp_path) as project:
         yield project
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that answers at once and as often as it is asked."""
+    with start_gateway(tmp_path_factory.mktemp("gateway"), "--no-pacing") as running:
+        yield running

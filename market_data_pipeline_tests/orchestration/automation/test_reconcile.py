@@ -13,6 +13,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from market_data_pipeline.cli.main import main
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.reconcile import Limits, reconcile_sensor
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
 from market_data_pipeline_tests.orchestration.automation.ticking import Ticking, loaded, places_of
 from market_data_pipeline_tests.orchestration.conftest import Project, opened, write_csv, write_project
 
@@ -41,6 +42,7 @@ def bar_files(project: Project) -> list[Path]:
     return sorted((project.root / "catalog" / "data" / "bar" / AAPL.folder).glob("*.parquet"))
 
 
+@tries("catalog_reconcile", Situation.FIRST_TICK)
 def test_a_first_tick_shows_what_was_stored_before_dagster_was_there(project: Project) -> None:
     import_outside(project)
     told = ticking(project).tick()
@@ -53,6 +55,7 @@ def test_a_first_tick_shows_what_was_stored_before_dagster_was_there(project: Pr
     assert metadata["outcome"].value == "found in the catalog"
 
 
+@tries("catalog_reconcile", Situation.NOTHING_TO_DO)
 def test_nothing_to_do_writes_nothing(project: Project) -> None:
     import_outside(project)
     sensor = ticking(project)
@@ -67,6 +70,7 @@ def test_what_a_run_stored_and_told_is_not_told_again(project: Project) -> None:
     assert events(project) == 21
 
 
+@tries("catalog_reconcile", Situation.NEW_WORK)
 def test_new_sessions_of_a_series_that_is_known_are_told_alone(project: Project) -> None:
     assert project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-12|AAPL.NASDAQ").success  # 9 sessions
     sensor = ticking(project)
@@ -130,6 +134,7 @@ def test_the_run_that_made_a_wiped_partition_keeps_its_log(project: Project) -> 
     assert record.asset_entry.last_materialization is None
 
 
+@tries("catalog_reconcile", Situation.FAULT)
 def test_a_catalog_that_is_not_there_wipes_nothing(project: Project) -> None:
     """A disk that is not mounted is no reason to forget years."""
     import_outside(project)
@@ -151,6 +156,7 @@ def test_a_tick_does_only_so_much_and_the_next_goes_on(project: Project) -> None
     assert events(project) == 21
 
 
+@tries("catalog_reconcile", Situation.TWICE)
 def test_a_cursor_that_was_lost_tells_nothing_twice(project: Project) -> None:
     """The daemon was killed after a tick and before it could keep the cursor; then the instance is opened anew."""
     import_outside(project)
@@ -160,6 +166,7 @@ def test_a_cursor_that_was_lost_tells_nothing_twice(project: Project) -> None:
     assert events(project) == 21
 
 
+@tries("catalog_reconcile", Situation.RESTART)
 @pytest.mark.slow
 def test_another_process_goes_on_from_the_cursor(tmp_path: Path) -> None:
     write_project(tmp_path)
