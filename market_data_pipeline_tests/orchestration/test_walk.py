@@ -63,7 +63,7 @@ def test_one_partition_a_backfill_the_switches_and_a_backtest_by_hand(project: P
         walk.asset(BARS, "checks", "calendar_complete")
         walk.open(f"{_SENSOR}/gap_filler", "0 runs requested")
         browser.hover_text("0 runs requested")  # the backfill fills everything already, and the tick says so
-        browser.wait_for_text("nothing started")
+        walk.until_either("nothing started", "all complete")
         walk.keep("tick")
 
         _backtest_by_hand(walk, "cross")
@@ -75,7 +75,7 @@ def _backtest_by_hand(walk: Walk, name: str) -> None:
     walk.asset("backtests/from_spec", "partitions", name)
     before = walk.runs()
     walk.materialize([])
-    walk.wait_for(lambda: any(run["jobName"] in ("__ASSET_JOB", "backtest") for run in walk.wait_for_new_runs(before)))
+    assert [run["status"] for run in walk.wait_for_new_runs(before)] == ["SUCCESS"]
     walk.asset("backtests/from_spec", "partitions", "returns/Sharpe Ratio (252 days)", name)
     walk.keep("statistics")
     walk.browser.click_text("[Show Markdown]")
@@ -155,8 +155,7 @@ def _shares_from_files(walk: Walk) -> None:
     walk.asset(bars, "partitions", "Missing (182)")
     before = walk.runs()
     walk.materialize(["AAPL.NASDAQ", "MSFT.NASDAQ"], "[2024-01-02...2024-03-28]", picture="backfill")
-    runs = [run for run in walk.wait_for_new_runs(before, 2) if run["jobName"] == "__ASSET_JOB"]
-    assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"]
+    assert [run["status"] for run in walk.wait_for_new_runs(before, 2)] == ["SUCCESS", "SUCCESS"]
     walk.asset(bars, "partitions", "Materialized (122)")
     walk.keep("partitions")
 

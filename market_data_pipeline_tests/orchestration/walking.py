@@ -80,7 +80,7 @@ class Walk:
     def materialize(self, instruments: Sequence[str], dates: str = "", picture: str = "") -> None:
         """Fill in the dialog of the asset whose page is open, and launch: dates as the dialog wants them, then one instrument after the other."""
         self.browser.click_text("Materialize…")
-        self._until_either("Launch", "Are you sure?")
+        self.until_either("Launch", "Are you sure?")
         if "Are you sure?" in self.browser.text():  # something that it depends on has not been made yet
             self.browser.click_text("Confirm")
             self.browser.wait_for_text("Partition selection")
@@ -128,12 +128,15 @@ class Walk:
         return found
 
     def wait_for_new_runs(self, before: Sequence[dict[str, str]], number: int = 1, timeout_s: float = 90) -> list[dict[str, str]]:
-        """Wait until so many runs that were not there before have ended; return them."""
+        """Wait until so many runs that a person launched at an asset, and that were not there before, have ended; return them.
+
+        Runs that sensors launch meanwhile are runs of named jobs, and do not count.
+        """
         known = {run["runId"] for run in before}
         new: list[dict[str, str]] = []
 
         def ended() -> bool:
-            new[:] = [run for run in self.runs() if run["runId"] not in known]
+            new[:] = [run for run in self.runs() if run["runId"] not in known and run["jobName"] == "__ASSET_JOB"]
             return len(new) >= number and all(run["status"] in ENDED for run in new)
 
         assert self._within(ended, timeout_s), f"{new} after {timeout_s} s"
@@ -147,7 +150,8 @@ class Walk:
         """Keep a picture of what the window shows, or of its upper part."""
         self._gallery.joinpath(f"{name}.png").write_bytes(smaller(self.browser.picture(), height))
 
-    def _until_either(self, *texts: str) -> None:
+    def until_either(self, *texts: str) -> None:
+        """Wait until the page shows one of several texts."""
         self.wait_for(lambda: any(text in self.browser.text() for text in texts), 20)
 
     @staticmethod
