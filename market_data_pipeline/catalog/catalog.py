@@ -14,6 +14,7 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog.availability import Availability, availability_of, codes_of, coverage_of_code, gaps_between
 from market_data_pipeline.catalog.layout import CatalogLayout
 from market_data_pipeline.catalog.ledger import Ledger, SeriesRow, SessionRow
+from market_data_pipeline.catalog.ledger_database import place_of_ledger
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Coverage, Provenance
 from market_data_pipeline.domain.errors import ConflictingBars, MarketDataError, PrecisionMismatch, SeriesLocked
@@ -53,14 +54,14 @@ class Catalog:
 
         Args:
             root: Its folder; need not exist.
-            ledger_url: SQLAlchemy URL of the ledger; by default a SQLite file in the folder.
+            ledger_url: SQLAlchemy URL of the ledger; by default what the folder's file `ledger.url` names, or a SQLite file in the folder.
         """
         return cls(Path(root).absolute(), ledger_url)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger, connected on first use."""
-        return Ledger(self._ledger_url or self.root / "ledger.sqlite")
+        return Ledger(self._ledger_url or place_of_ledger(self.root))
 
     @cached_property
     def instruments(self) -> InstrumentStore:
@@ -112,6 +113,14 @@ class Catalog:
         """Return the stored sessions dated in [start, end], oldest first."""
         row = self._row(series)
         return [] if row is None else self.ledger.sessions(row.id, start, end)
+
+    def contents(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> list[tuple[int, str, int, str]]:
+        """Return day number, coverage, number of bars and fingerprint of the stored sessions dated in [start, end], oldest first.
+
+        What tells two states of many sessions apart, several times faster than `sessions`.
+        """
+        row = self._row(series)
+        return [] if row is None else self.ledger.contents(row.id, start, end)
 
     def precision(self, series: Series) -> Precision | None:
         """Return the decimals of a stored series, or None if nothing of it is stored."""

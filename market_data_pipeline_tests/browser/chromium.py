@@ -106,6 +106,10 @@ class Browser:
             raise BrowserError(f"{url} did not open: {error}")
         self.wait_until("document.readyState === 'complete'", timeout_s)
 
+    def before_each_page(self, script: str) -> None:
+        """Run a script in every page from now on, before its own."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
     def text(self) -> str:
         """Return the text that the page shows."""
         return str(self.evaluate("document.body ? document.body.innerText : ''"))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pytest
+import yaml
 
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
@@ -147,6 +150,20 @@ def widen_to_a_year_of_five(root: Path) -> list[str]:
     return [f"{date}|{name}" for date in dates for name in FIVE]
 
 
+def scaling_guide_storage() -> dict[str, Any]:
+    """Return the `storage:` block of docs/scaling.md, which keeps Dagster's runs and events in PostgreSQL."""
+    guide = (REPOSITORY / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"^```yaml\n(.*?)^```", guide, re.DOTALL | re.MULTILINE) if block.startswith("storage:")]
+    storage: dict[str, Any] = yaml.safe_load(block)["storage"]
+    return storage
+
+
+def keep_in_postgres(home: Path) -> None:
+    """Do to a home's dagster.yaml what docs/scaling.md says; DAGSTER_POSTGRES_URL names the database."""
+    settings = yaml.safe_load((home / "dagster.yaml").read_text())
+    (home / "dagster.yaml").write_text(yaml.safe_dump({**settings, "storage": scaling_guide_storage()}))
+
+
 def _home(root: Path, environment: pytest.MonkeyPatch) -> Path:
     environment.setenv("DAGSTER_HOME", str(root / "home"))
     return root / "home"
@@ -168,6 +185,16 @@ def opened(root: Path) -> Iterator[Project]:
     """Open a project's instance, with the partitions of its watchlist."""
     with started(root) as project:
         assert project.run("watchlist_partitions").success
+        yield project
+
+
+@pytest.fixture
+def postgres_project(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The same project with Dagster's runs and events in PostgreSQL."""
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres_url.replace("+psycopg", "", 1))
+    write_project(tmp_path)
+    keep_in_postgres(tmp_path / "home")
+    with opened(tmp_path) as project:
         yield project
 
 
