@@ -66,7 +66,7 @@ def describe(store: Catalog, partitions: UniversePartitions, instrument: str) ->
         last = universe.last_session(spec)
         if last is None:
             continue
-        gaps += [(series, gap) for gap in store.gaps(series, universe.start, last)]
+        gaps += [(series, gap) for gap in store.gaps(series, universe.start, last, hours=universe.fetched_hours)]
         pictures[f"coverage_{spec}"] = png(_coverage_picture(store, series, partitions), f"coverage of {series}")
     stored = [item for item in found.values() if item is not None]
     # In this order on the page: what a person wants to know, the picture, then what only some will read.

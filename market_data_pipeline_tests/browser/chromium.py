@@ -106,6 +106,14 @@ class Browser:
             raise BrowserError(f"{url} did not open: {error}")
         self.wait_until("document.readyState === 'complete'", timeout_s)
 
+    def set_clock(self, ahead_s: float) -> None:
+        """Let the clock of pages that are opened from now on be so much ahead of the real one; negative is behind."""
+        self.before_each_page(f"""(() => {{ const Real = Date, ahead = {round(ahead_s * 1000)};
+            globalThis.Date = class extends Real {{
+                constructor(...given) {{ given.length ? super(...given) : super(Real.now() + ahead); }}
+                static now() {{ return Real.now() + ahead; }}
+            }}; }})()""")
+
     def before_each_page(self, script: str) -> None:
         """Run a script in every page from now on, before its own."""
         self._call("Page.addScriptToEvaluateOnNewDocument", {"source": script})
