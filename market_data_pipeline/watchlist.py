@@ -37,7 +37,7 @@ from market_data_pipeline.calendars import calendar_name_of_venue, calendar_name
 from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions
 from market_data_pipeline.configuration import Section, read_yaml
-from market_data_pipeline.domain.bar_types import BarSpec, Series, parse_instrument_id, path_name, venue_of
+from market_data_pipeline.domain.bar_types import NANOSECONDS, BarSpec, Series, parse_instrument_id, path_name, venue_of
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.domain.sessions import Partitions, date_of
 
@@ -178,6 +178,11 @@ class Universe(Section):
         wanted = partitions.positions_between(self.start, self.end or dt.date.max)
         position = min(closed, wanted.stop) - 1
         return date_of(partitions.days[position]) if position >= wanted.start else None
+
+    def settled_session(self, spec: str, now_ns: int | None = None) -> dt.date | None:
+        """Return the newest session wanted that its vendor has had `settling_minutes` to correct, or None before the first."""
+        now = now_ns if now_ns is not None else time.time_ns()
+        return self.last_session(spec, now - self.settling_minutes * 60 * NANOSECONDS)
 
 
 class WatchlistFile(Section):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.calendars import partitions_of
+from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog.availability import Availability, availability_of, codes_of, coverage_of_code, gaps_between
 from market_data_pipeline.catalog.layout import CatalogLayout
 from market_data_pipeline.catalog.ledger import Ledger, SeriesRow, SessionRow
@@ -95,7 +96,7 @@ class Catalog:
             return dict.fromkeys(dates, Coverage.MISSING)
         return dict(zip(dates, map(coverage_of_code, codes_of(row, partitions, positions)), strict=True))
 
-    def gaps(self, series: Series, start: dt.date, end: dt.date, now_ns: int | None = None) -> tuple[SessionRange, ...]:
+    def gaps(self, series: Series, start: dt.date, end: dt.date, now_ns: int | None = None, hours: str | None = None) -> tuple[SessionRange, ...]:
         """Return the sessions dated in [start, end] that are over and neither complete nor empty, as ranges, oldest first.
 
         Args:
@@ -103,11 +104,13 @@ class Catalog:
             start: First date.
             end: Last date, inclusive.
             now_ns: What counts as now, UTC nanoseconds; by default the clock.
+            hours: Which hours are wanted, `rth` or `all`: a session is over with them. None is as stored, else all.
         """
-        partitions = partitions_of(series)
-        over = partitions.closed_until(time.time_ns() if now_ns is None else now_ns)
+        partitions, row = partitions_of(series), self._row(series)
+        stored = row.convention.hours if row is not None and row.first_day is not None else "all"
+        over = over_at(partitions, hours or stored, time.time_ns() if now_ns is None else now_ns)
         positions = partitions.positions_between(start, end)
-        return gaps_between(self._row(series), partitions, range(positions.start, max(positions.start, min(positions.stop, over))))
+        return gaps_between(row, partitions, range(positions.start, max(positions.start, min(positions.stop, over))))
 
     def sessions(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> list[SessionRow]:
         """Return the stored sessions dated in [start, end], oldest first."""
@@ -134,26 +137,34 @@ class Catalog:
 
     # Reading bars
 
-    def read(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[BarTable]:
+    def read(
+        self, series: Series, start: dt.date | None = None, end: dt.date | None = None, precision: Precision | None = None
+    ) -> Iterator[BarTable]:
         """Yield the bars of sessions dated in [start, end] in order, one table a file, each checked before it is used.
+
+        Args:
+            series: The series.
+            start: First date; None is the first that is stored.
+            end: Last date, inclusive; None is the last that is stored.
+            precision: Its decimals, from whoever stores it right now: the ledger learns them when the first load of a series ends.
 
         Raises:
             CorruptFile: At the first file that cannot be trusted.
         """
         from market_data_pipeline.catalog.reading import closes_of, read_files
 
-        row = self._row(series)
-        if row is None:
+        known = precision or self.precision(series)
+        if known is None:
             return
         partitions = partitions_of(series)
-        yield from read_files(self.layout, series, row.precision, partitions, *closes_of(partitions, start, end))
+        yield from read_files(self.layout, series, known, partitions, *closes_of(partitions, start, end))
 
-    def read_session(self, series: Series, session: dt.date) -> BarTable:
-        """Return one session's bars; none if it is empty or missing."""
+    def read_session(self, series: Series, session: dt.date, precision: Precision | None = None) -> BarTable:
+        """Return one session's bars, as `read` does; none if it is empty or missing."""
         from market_data_pipeline.domain.bar_table import BarTable
 
-        precision = self.precision(series) or Precision(0, 0)
-        return BarTable.concatenate([*self.read(series, session, session)] or [BarTable.empty(precision.price, precision.size)])
+        known = precision or self.precision(series) or Precision(0, 0)
+        return BarTable.concatenate([*self.read(series, session, session, precision)] or [BarTable.empty(known.price, known.size)])
 
     def arrow(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[pa.RecordBatch]:
         """Yield record batches for analysis, one a file: UTC time stamps and exact decimals."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from market_data_pipeline.calendars import partitions_of
+from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog import Availability, Catalog, SessionRow
 from market_data_pipeline.cli.words import listed
 from market_data_pipeline.domain.bar_types import BarSpec, Series, parse_instrument_id
@@ -140,7 +141,8 @@ def check_series(catalog: Catalog, stored: Availability, wanted: Wanted, *, each
         InvalidDate: If the range lies outside the calendar's years, or wholly in the future.
     """
     partitions = partitions_of(stored.series)
-    last_over = date_of(partitions.days[partitions.closed_until(time.time_ns() if now_ns is None else now_ns) - 1])
+    over = over_at(partitions, stored.convention.hours, time.time_ns() if now_ns is None else now_ns)
+    last_over = date_of(partitions.days[over - 1])
     start, end = _range(stored, wanted, last_over)
     if start is None or end is None:
         return SeriesCheck(stored, None, None, {}, ())

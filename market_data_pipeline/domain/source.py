@@ -23,12 +23,21 @@ class Precision:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a source is asked for: sessions of one series, oldest first, at the instrument's precision."""
+    """What a source is asked for: sessions of one series, oldest first, at the instrument's precision.
+
+    Attributes:
+        series: The series.
+        partitions: Its sessions.
+        precision: Decimals of its instrument.
+        sessions: The dates asked for.
+        usual_share: How much of regular hours has bars in sessions that are stored, from 0 to 1; 0 where none is stored.
+    """
 
     series: Series
     partitions: Partitions
     precision: Precision
     sessions: Sequence[dt.date]
+    usual_share: float = 0.0
 
 
 @dataclass(frozen=True)

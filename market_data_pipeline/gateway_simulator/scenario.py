@@ -8,13 +8,15 @@ A file:
       - {kind: history, contract: AAPL, every: 5, do: error, code: 165}
       - {kind: history, rate: 0.2, do: silence, times: 10}
       - {kind: connect, at: 1, do: login-screen}
+      - {kind: history, contract: NVDA, do: lost, sessions: [2024-11-29, 2024-12-02], until: 2024-12-02T17:00Z}
 
 The same in short, KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT]: `history:3=drop-middle`, `history/AAPL:5n=error-165`, `history:20%=silence`,
-`connect:1=login-screen`, `history:2-4=slow:1.5`, `any:*=one-byte`.
+`connect:1=login-screen`, `history:2-4=slow:1.5`, `any:*=one-byte`, `history/NVDA:*=lost:2024-11-29,2024-12-02`.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import re
 from collections.abc import Collection, Sequence
@@ -22,7 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from market_data_pipeline.configuration import Section, read_yaml, validated
 from market_data_pipeline.domain.errors import ConfigurationError
@@ -77,6 +79,8 @@ class Action(StrEnum):
     TRUNCATED = "truncated"
     EMPTY = "empty"
     STALE = "stale"
+    LOST = "lost"
+    """The bars of some sessions are gone; a request for these alone finds no data."""
     OUTAGE_LOST = "outage-lost"
     OUTAGE_KEPT = "outage-kept"
     RESTART = "restart"
@@ -92,7 +96,7 @@ _NAMED_ERRORS = {
     Action.UNKNOWN: notices.UNKNOWN_CONTRACT,
     Action.AMBIGUOUS: notices.AMBIGUOUS_CONTRACT,
 }
-_OF_BARS = frozenset({Action.DISORDER, Action.DUPLICATES, Action.TRUNCATED, Action.EMPTY, Action.STALE})
+_OF_BARS = frozenset({Action.DISORDER, Action.DUPLICATES, Action.TRUNCATED, Action.EMPTY, Action.STALE, Action.LOST})
 _OF_CONNECTING = {
     Kind.CONNECT: frozenset({Action.LOGIN_SCREEN, Action.DROP_BEFORE, Action.GARBAGE, Action.SLOW, Action.RESTART}),
     Kind.START: frozenset({Action.IN_USE, Action.SILENCE, Action.DROP_BEFORE, Action.SLOW, Action.ERROR, Action.RESTART}),
@@ -119,6 +123,9 @@ class Fault(Section):
         times: At most so often.
         contract: Only for this symbol, local symbol or contract id.
         client: Only for this client id.
+        since: Not before this time of the gateway's clock; with a zone. Occasions before it are not counted.
+        until: Not at this time of the gateway's clock or later.
+        sessions: Dates of the sessions that are lost, for `lost`.
         code: The error's number, for `error`.
         text: Its text, if not the usual one.
         then: What becomes of the request after a notice that belongs to no request, if not the usual: answer, silence or drop.
@@ -134,6 +141,9 @@ class Fault(Section):
     times: Ordinal | None = None
     contract: str | None = None
     client: int | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    sessions: tuple[dt.date, ...] = ()
     code: int | None = None
     text: str | None = None
     then: Then | None = None
@@ -148,6 +158,10 @@ class Fault(Section):
             raise ValueError("error needs a code, and nothing else takes one: {do: error, code: 162}")
         if self.code is not None and self.text is None and self.code not in notices.BY_CODE:
             raise ValueError(f"there is no usual text for code {self.code}: give text")
+        if bool(self.sessions) != (self.do is Action.LOST):
+            raise ValueError("lost needs sessions, and nothing else takes some: {do: lost, sessions: [2024-11-29]}")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("since must lie before until")
         if self.do in _OF_BARS and self.kind is not Kind.HISTORY:
             raise ValueError(f"{self.do} changes bars: use it on history")
         allowed = _OF_CONNECTING.get(self.kind)
@@ -158,6 +172,10 @@ class Fault(Section):
         if self.kind not in MARKET_KINDS | _OF_CONNECTING.keys() | {Kind.ANY}:
             raise ValueError(f"nothing goes wrong with {self.kind}: use one of {', '.join(sorted(MARKET_KINDS | _OF_CONNECTING.keys()))} or any")
         return self
+
+    def is_time(self, now: dt.datetime) -> bool:
+        """Return whether it can happen at a time of the gateway's clock."""
+        return (self.since is None or self.since <= now) and (self.until is None or now < self.until)
 
     @property
     def lasts_s(self) -> float:
@@ -191,12 +209,14 @@ class _Counted:
         self._random = random.Random(f"{seed}/{number}")
         self._seen = self._happened = 0
 
-    def happens(self, kind: Kind, names: Collection[str], client: int | None) -> bool:
+    def happens(self, kind: Kind, names: Collection[str], client: int | None, now: dt.datetime) -> bool:
         """Count an occasion; return whether the fault happens now."""
         fault = self.fault
         if fault.kind is not kind and not (fault.kind is Kind.ANY and kind in MARKET_KINDS):
             return False
         if (fault.contract is not None and fault.contract not in names) or (fault.client is not None and fault.client != client):
+            return False
+        if not fault.is_time(now):
             return False
         self._seen += 1
         if not self._is_due() or (fault.times is not None and self._happened >= fault.times):
@@ -238,9 +258,16 @@ class Scenario:
         written = ScenarioFile() if file is None else read_yaml(file, ScenarioFile)
         return cls([*written.faults, *map(parse_fault, short)], written.seed if seed is None else seed)
 
-    def draw(self, kind: Kind, names: Collection[str] = (), client: int | None = None) -> Fault | None:
-        """Count a request and return what goes wrong with it, or None. The first fault that happens wins, and all are counted."""
-        happening = [one.fault for one in self._faults if one.happens(kind, names, client)]
+    def draw(self, kind: Kind, now: dt.datetime, names: Collection[str] = (), client: int | None = None) -> Fault | None:
+        """Count a request and return what goes wrong with it, or None. The first fault that happens wins, and all are counted.
+
+        Args:
+            kind: What a client does.
+            now: The time of the gateway's clock, with a zone.
+            names: By what the scenario may call its contract.
+            client: The client's id, once it has one.
+        """
+        happening = [one.fault for one in self._faults if one.happens(kind, names, client, now)]
         return happening[0] if happening else None
 
 
@@ -252,7 +279,8 @@ _MOST_AT_ONCE = 10_000
 def parse_fault(text: str) -> Fault:
     """Return the fault that KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT] means.
 
-    WHEN is `3`, `3,5`, `3-7`, `5n` (each fifth), `20%` (at random) or `*`. ARGUMENT is the text of an error, else seconds.
+    WHEN is `3`, `3,5`, `3-7`, `5n` (each fifth), `20%` (at random) or `*`. ARGUMENT is the text of an error, the sessions that are lost
+    (`2024-11-29,2024-12-02`), else seconds.
 
     Raises:
         ConfigurationError: If it means none.
@@ -264,7 +292,9 @@ def parse_fault(text: str) -> Fault:
     content: dict[str, object] = {"kind": match["kind"], "do": match["do"], "contract": match["contract"]}
     if match["code"]:
         content["code"] = int(match["code"])
-    if match["argument"]:
+    if match["argument"] and match["do"] == Action.LOST:
+        content["sessions"] = match["argument"].split(",")
+    elif match["argument"]:
         content["text" if match["code"] else "seconds"] = match["argument"]
     if when["every"]:
         content["every"] = int(when["every"])

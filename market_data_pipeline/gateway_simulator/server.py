@@ -136,7 +136,7 @@ class GatewayServer:
 
     async def _greet(self, client: Client) -> bool:
         """Shake hands; return whether the client is to go on."""
-        fault = self._gateway.scenario.draw(Kind.CONNECT)
+        fault = self._gateway.scenario.draw(Kind.CONNECT, self._gateway.clock.now())
         if fault is not None:
             self._gateway.statistics.fault(fault.do)
             if fault.do is Action.DROP_BEFORE:
@@ -170,7 +170,7 @@ class GatewayServer:
         fields.skip()
         number = fields.number()
         gateway = self._gateway
-        fault = gateway.scenario.draw(Kind.START, client=number)
+        fault = gateway.scenario.draw(Kind.START, gateway.clock.now(), client=number)
         if fault is not None:
             gateway.statistics.fault(fault.do)
             if fault.do is Action.SILENCE:

@@ -133,7 +133,7 @@ class Service:
         stale = [stale_id(self._client, request_id)] if fault is not None and fault.do is Action.STALE else []
 
         def work(now_ns: int) -> Answer:
-            answer = gateway.market.history(request, now_ns)
+            answer = gateway.market.history(request, now_ns, fault.sessions if fault is not None else ())
             rows = changed_rows(answer.rows, fault, gateway.scenario.random)
             return Answer(tuple(answers.bars(one, answer.start, answer.end, rows) for one in [*stale, request_id]), "bars", len(rows))
 

@@ -86,7 +86,7 @@ class Serving:
         record = gateway.statistics.asked(question.kind, client.id, question.request_id, question.label, question.asked)
         broken = breaches(record.monotonic_ns)
         gateway.statistics.broken(broken, client.id, record)
-        fault = gateway.scenario.draw(question.kind, question.names, client.id)
+        fault = gateway.scenario.draw(question.kind, gateway.clock.now(), question.names, client.id)
         refused = refusal if broken and gateway.settings.limits.enforced else None
         if question.request_id in client.open:
             refused = notices.DUPLICATE_ID

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from statistics import median
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.calendars import partitions_of
@@ -19,6 +20,8 @@ from market_data_pipeline.domain.source import Asked, BarSource, Precision, Requ
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
+
+_NEIGHBOURS = 5
 
 
 class Refetch(Enum):
@@ -142,7 +145,7 @@ def load(
         before = {row.session: row for row in catalog.sessions(series)}
         whole = {date: row for date, row in before.items() if not row.coverage.is_gap}
         missing = wanted if refetch is Refetch.YES else [date for date in wanted if date not in whole]
-        asked = Asked(series, partitions, precision, missing)
+        asked = Asked(series, partitions, precision, missing, _usual_share(before, missing))
         asked_for = set(missing)
         cached = tuple(whole[date] for date in wanted if date not in asked_for)
         empty = [row.session for row in cached if row.coverage is Coverage.EMPTY]
@@ -206,6 +209,14 @@ def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | Non
         return writer.store(answer)
     except BrokenBars as error:
         return SessionFailure(answer.session, str(error))
+
+
+def _usual_share(stored: Mapping[dt.date, SessionRow], missing: Sequence[dt.date]) -> float:
+    """Return how much of regular hours has bars in the stored sessions around those that are missing."""
+    if not missing:
+        return 0.0
+    near = sorted((row for row in stored.values() if row.expected), key=lambda row: abs((row.session - missing[-1]).days))[:_NEIGHBOURS]
+    return median(min(1.0, row.regular / row.expected) for row in near) if near else 0.0
 
 
 def _is_nothing_yet(answer: SessionAnswer | SessionFailure) -> bool:

@@ -136,11 +136,11 @@ def _schema_failures(table: BarTable) -> list[str]:
 
 def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -> dg.AssetCheckResult:
     universe = partitions.universe
-    last = universe.last_session(spec)
+    last = universe.settled_session(spec)
     gaps: list[tuple[Series, SessionRange]] = []
     if last is not None:
         for series in universe.series(spec):
-            gaps += [(series, gap) for gap in catalog.gaps(series, universe.start, last)]
+            gaps += [(series, gap) for gap in catalog.gaps(series, universe.start, last, hours=universe.fetched_hours)]
     sessions = sum(gap.sessions for _, gap in gaps)
     behind = len({one for one, _ in gaps})
     return dg.AssetCheckResult(
@@ -151,7 +151,7 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
         metadata={
             "sessions_missing_or_partial": sessions,
             "ranges": len(gaps),
-            "gaps": gap_table(partitions, gaps),
+            "gaps": gap_table(catalog, partitions, gaps),
             "what_to_do": "Run one of the commands beside the gap." if gaps else "Nothing.",
         },
     )

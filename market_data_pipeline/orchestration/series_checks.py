@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from market_data_pipeline.domain.bar_types import BarSpec
 
 _SHOWN = 50
-_MINUTE_NS = 60_000_000_000
 
 _LOOKS: dict[str, tuple[str, Callable[[SessionFacts, "BarSpec"], Iterator[Suspicion]]]] = {
     "price_jumps": (
@@ -96,14 +95,13 @@ def _all_series(partitions: UniversePartitions) -> list[Series]:
 def _up_to_date(catalog: "Catalog", partitions: UniversePartitions, now_ns: int) -> dg.AssetCheckResult:
     universe = partitions.universe
     found = []
-    settled_ns = now_ns - universe.settling_minutes * _MINUTE_NS
     for spec in universe.bars:
-        wanted = universe.last_session(spec, settled_ns)
+        wanted = universe.settled_session(spec, now_ns)
         if wanted is None:
             continue
         for series in universe.series(spec):
             # Only the newest gap matters here; older ones are the business of calendar_complete.
-            gaps = catalog.gaps(series, universe.start, wanted, now_ns)
+            gaps = catalog.gaps(series, universe.start, wanted, now_ns, universe.fetched_hours)
             if not gaps or gaps[-1].last != wanted:
                 continue
             behind = f"{gaps[-1].sessions} sessions behind: {gaps[-1]} not stored whole"

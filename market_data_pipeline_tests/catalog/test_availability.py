@@ -147,3 +147,18 @@ def test_a_series_whose_folder_was_deleted_is_not_stored(week: Catalog) -> None:
     assert week.series() == []
     week.layout.series_folder(AAPL).rmdir()
     assert week.availability(AAPL) is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "expected"),
+    [
+        ("rth", "2024-11-29 12:59", []),
+        ("rth", "2024-11-29 13:00", ["2024-11-29"]),
+        ("all", "2024-11-29 16:59", []),
+        ("all", "2024-11-29 17:00", ["2024-11-29"]),
+    ],
+)
+def test_a_session_can_be_missing_once_the_hours_that_are_wanted_are_over(catalog: Catalog, hours: str, now: str, expected: list[str]) -> None:
+    """On Friday 2024-11-29 the NYSE closed at 13:00, late trading ended at 17:00 (NYSE holidays and trading hours 2024)."""
+    gaps = catalog.gaps(AAPL, day("2024-11-29"), day("2024-11-29"), ns(now, NEW_YORK), hours)
+    assert [str(gap.first) for gap in gaps] == expected

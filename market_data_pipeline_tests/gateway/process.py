@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +57,13 @@ class RunningGateway:
 
 
 @contextmanager
-def start_gateway(folder: Path, *flags: str) -> Iterator[RunningGateway]:
+def start_gateway(folder: Path, *flags: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningGateway]:
     """Run a simulated gateway until the block ends.
 
     Args:
         folder: Where its files go; made if it is not there.
         flags: Of `mdp ibkr simulate`; latency is 0 if not given. `--port` may be given too.
+        environment: Variables beside those of this process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ready = folder / "ready.json"
@@ -70,7 +71,12 @@ def start_gateway(folder: Path, *flags: str) -> Iterator[RunningGateway]:
     usual = ["--port", "0", "--latency", "0", "--stats-port", "0", "--stats", str(folder / "stats.json"), "--ready-file", str(ready)]
     with (folder / "output.txt").open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*_COMMAND, *usual, *flags], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=os.environ
+            [*_COMMAND, *usual, *flags],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **(environment or {})},
         )
     try:
         where = _wait_for(ready, process, folder)

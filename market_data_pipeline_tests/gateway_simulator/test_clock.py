@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from market_data_pipeline.gateway_simulator.clock import Clock
 
 START = 1_717_425_000_000_000_000  # 2024-06-03 14:30:00 UTC
@@ -11,6 +13,13 @@ START = 1_717_425_000_000_000_000  # 2024-06-03 14:30:00 UTC
 
 def test_a_clock_that_nobody_set_shows_the_real_time() -> None:
     assert abs(Clock().now_ns() - time.time_ns()) < 1_000_000_000
+
+
+def test_a_clock_that_nobody_set_follows_the_real_one_over_a_night_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that sleeps stops its monotonic clock, and its wall clock goes on."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time_ns", lambda: START)
+    assert clock.now_ns() == START
 
 
 def test_a_clock_that_was_set_goes_on_from_there() -> None:

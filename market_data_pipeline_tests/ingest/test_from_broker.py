@@ -10,7 +10,7 @@ import pytest
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Convention
+from market_data_pipeline.domain.coverage import Convention, Coverage
 from market_data_pipeline.domain.errors import ConflictingBars, PrecisionMismatch, SourceRefused, SourceUnavailable, UnknownVenue
 from market_data_pipeline.ingest.from_broker import BrokerEvent, Order, Outcome, Prepared, load_from_broker, open_series, prepare
 from market_data_pipeline.ingest.import_csv import Run
@@ -160,3 +160,17 @@ def test_invented_prices_never_stand_beside_real_ones(catalog: Catalog, tmp_path
     available = catalog.availability(PAIR)
     assert available is not None
     assert (available.last_session, available.complete) == (dt.date(2024, 1, 12), 5)
+
+
+def test_a_session_of_a_busy_stock_that_the_broker_has_lost_for_a_while_is_never_stored_as_empty(catalog: Catalog, tmp_path: Path) -> None:
+    """2024-05-31 was a Friday, and is asked for twice and then once; all that is known of the stock is what is stored of it."""
+    minutes = Series.of("AAPL.NASDAQ", "1-MINUTE-LAST")
+    flags = ("--no-pacing", "--now", "2024-06-03T20:30Z", "--fault", "history:2-3=lost:2024-05-31")
+    with start_gateway(tmp_path / "ill", *flags) as process, IbkrGateway(settings_of(tmp_path, process.port)) as ill:
+        outcomes = [
+            run(catalog, ill, [Order(minutes, Reach(Mode.FULL, dt.date(2024, 5, day), dt.date(2024, 5, day)))])[1][0].report for day in (30, 31, 31)
+        ]
+    reasons = ["".join(failure.reason for failure in report.failed_segments) for report in outcomes if report is not None]
+    assert (reasons[0], reasons[2]) == ("", "")
+    assert "it has lost them" in reasons[1]
+    assert [(row.coverage, row.rows) for row in catalog.sessions(minutes)] == [(Coverage.COMPLETE, 390)] * 2

@@ -110,13 +110,13 @@ def wait_until(holds: Callable[[], bool], timeout_s: float = 90) -> None:
 
 
 @contextmanager
-def dagster_dev(home: Path, environment: Mapping[str, str]) -> Iterator[Page]:
+def dagster_dev(home: Path, environment: Mapping[str, str], workspace: Path | str = "workspace.yaml") -> Iterator[Page]:
     """Start `dagster dev` on a free port of loopback, wait until the definitions are loaded, and stop it at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = home / "dagster-dev.log"
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     settings = {**os.environ, **environment, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=settings, stdout=output, stderr=output, start_new_session=True)

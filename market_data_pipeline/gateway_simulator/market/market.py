@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from market_data_pipeline.domain.bar_table import Int64s
+from market_data_pipeline.domain.sessions import day_number
 from market_data_pipeline.gateway_simulator.market.bar_sizes import BarSize
 from market_data_pipeline.gateway_simulator.market.bars import Bars, Price, Tape
 from market_data_pipeline.gateway_simulator.market.contracts import ContractQuery, ListedContract
 from market_data_pipeline.gateway_simulator.market.directory import Directory
 from market_data_pipeline.gateway_simulator.market.durations import OBSERVED, Duration, HistoryLimits, parse_end
-from market_data_pipeline.gateway_simulator.market.hours import Hours, date_texts, hours_of, local_texts
+from market_data_pipeline.gateway_simulator.market.hours import DAY_S, Hours, date_texts, hours_of, local_texts
 from market_data_pipeline.gateway_simulator.market.invented import InventedTape
 from market_data_pipeline.gateway_simulator.market.questions import BarRow, HistoryAnswer, HistoryRequest, ScheduleAnswer
 from market_data_pipeline.gateway_simulator.market.reading import TimedBars, read_bars
@@ -90,8 +93,13 @@ class Market:
 
     # Bars
 
-    def history(self, request: HistoryRequest, now_ns: int) -> HistoryAnswer:
+    def history(self, request: HistoryRequest, now_ns: int, lost: Collection[dt.date] = ()) -> HistoryAnswer:
         """Return historical bars, the forming one as far as it has come. Not for SCHEDULE: that is `schedule`.
+
+        Args:
+            request: What is asked.
+            now_ns: The time.
+            lost: Dates of sessions whose bars are not to be had.
 
         Raises:
             Refusal: 200, 321, 10299, 10314, 10339 for what cannot be meant; 162 where there is nothing.
@@ -110,6 +118,8 @@ class Market:
             asked = (timed.bars.start_s * _SECOND_NS < end_ns) & (timed.stop_s > reach.start_s)
             kept = self._limits.oldest_ns(size, now_ns) <= timed.bars.start_s * _SECOND_NS
             timed = timed.take(asked & kept)
+        if lost:
+            timed = timed.take(~np.isin(_dates(timed, hours, size), [day_number(date) for date in lost]))
         if not len(timed.bars):
             raise no_data(f"{contract.subject} {show.subject}")
         columns = (stamps(timed, size, contract.time_zone, request.format_date), *values(timed.bars))
@@ -221,6 +231,12 @@ class Market:
 
 def _hours(contract: ListedContract, *, use_rth: bool) -> Hours:
     return hours_of(contract.calendar, contract.time_zone, regular=use_rth)
+
+
+def _dates(timed: TimedBars, hours: Hours, size: BarSize) -> Int64s:
+    """Return the day number of the session of each bar; for bars of a day and longer that of their label."""
+    start_s = timed.bars.start_s
+    return hours.days[hours.session[hours.span_at(start_s)]] if size.period is None else start_s // DAY_S
 
 
 def _together(bars: list[Bars]) -> Bars:

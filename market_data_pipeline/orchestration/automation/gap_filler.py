@@ -161,7 +161,7 @@ class _Tick:
             if later := beyond(name, written, self.loaded.universes[name]):
                 self.reasons.append(later)
             for spec in universe.bars:
-                asset, last = bars_key(name, spec).to_user_string(), self._last(universe, spec)
+                asset, last = bars_key(name, spec).to_user_string(), universe.settled_session(spec, self.now_ns)
                 if asset not in self.jobs or last is None:
                     continue
                 partitions = universe.partitions(spec)
@@ -169,7 +169,7 @@ class _Tick:
                     if series.instrument_id not in registered[asset]:
                         unknown.add(series.instrument_id)
                         continue
-                    ranges = catalog.gaps(series, universe.start, last, self.now_ns)
+                    ranges = catalog.gaps(series, universe.start, last, self.now_ns, universe.fetched_hours)
                     missing = [date for gap in ranges for date in partitions.dates_between(gap.first, gap.last)]
                     # A file is read whole in any case, and once.
                     groups = [tuple(missing)] if universe.files and missing else _bridged(partitions, missing[-_SESSIONS_AT_ONCE:])
@@ -178,10 +178,6 @@ class _Tick:
         if unknown:
             names = ", ".join(sorted(unknown)[:3])
             self.reasons.append(f"{len(unknown)} instruments are no partitions yet ({names}): run the job watchlist_partitions")
-
-    def _last(self, universe: Universe, spec: str) -> dt.date | None:
-        """Return the newest session that its vendor has had time to correct; the schedule loads it then, and this fills what that could not."""
-        return universe.last_session(spec, self.now_ns - universe.settling_minutes * 60 * NANOSECONDS)
 
     def _look_at_ended_runs(self, gaps: Sequence[Gap]) -> None:
         """Learn from runs that have ended since: what is missing still has failed, and whether the gateway answered."""

@@ -284,7 +284,7 @@ def gaps_that_count(catalog: Catalog, parts: Sequence[UniverseParts], now_ns: in
             for series in universe.series(spec):
                 # A series of which nothing was ever stored has not been loaded yet; that is no gap in it.
                 if series in stored:
-                    found[series] = one, catalog.gaps(series, universe.start, last, now_ns)
+                    found[series] = one, catalog.gaps(series, universe.start, last, now_ns, universe.fetched_hours)
     return found
 
 

@@ -128,11 +128,11 @@ def history_of(
         now_ns: What counts as now, UTC nanoseconds; by default the clock.
     """
     partitions = universe.partitions(specs[0])
-    ended = [last for spec in specs if (last := universe.last_session(spec, now_ns)) is not None]
+    ended = [last for spec in specs if (last := universe.settled_session(spec, now_ns)) is not None]
     if len(ended) < len(specs) or (before is not None and before <= universe.start):
         return None
     last = min(ended) if before is None else before - dt.timedelta(days=1)
-    gaps = [gap for spec in specs for gap in catalog.gaps(Series.of(instrument, spec), universe.start, last, now_ns)]
+    gaps = [gap for spec in specs for gap in catalog.gaps(Series.of(instrument, spec), universe.start, last, now_ns, universe.fetched_hours)]
     pieces = [
         piece
         for piece in by_year(partitions.dates_between(universe.start, last))

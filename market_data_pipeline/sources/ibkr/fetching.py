@@ -69,7 +69,7 @@ class Fetch:
     def __init__(self, asker: Asker, asked: Asked, request: Request, tell: Callable[[Told], None]) -> None:
         self._asker, self._asked, self._request, self._tell = asker, asked, request, tell
         self._partitions = asked.partitions
-        self._judge = Judge(asked.partitions, asked.precision, request.hours, request.magnifier, request.decimals)
+        self._judge = Judge(asked.partitions, asked.precision, request.hours, request.magnifier, request.decimals, asked.usual_share)
         self._news = News(tell, self._seconds_left)
         self._head_ns = request.head_ns
         self._head_asked = request.head_ns is not None
@@ -198,7 +198,7 @@ class Fetch:
                 self._tell(verdict)
                 continue
             self._rounded += verdict.rounded
-            self._tell(self._judge.answer(position, verdict, self._now_ns))
+            self._tell(self._judge.answer(position, verdict, self._now_ns, before_head=self._is_before_head(position)))
 
     async def _settle(self, seen: dict[int, Seen]) -> dict[int, Seen | SessionFailure]:
         """Return what is to be believed of each partition: a clean answer, or one that was given twice; see `Judge.times_to_say` for three."""

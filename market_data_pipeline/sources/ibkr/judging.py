@@ -9,6 +9,8 @@ A session is believed if its answer is clean, or if two askings gave the same. D
 Silence and holes that were said twice are the truth of a thin instrument. Silence between sessions that are full must be said three times: a service
 that is ill for a moment says it too, and a session that is taken for empty is not asked for again. Contradictions that were said twice are a failure
 of their session.
+
+Of a busy instrument not even that is believed at once: its data service has lost sessions for days, and found them again.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 from market_data_pipeline.calendars.endings import ends_as_fetched
 from market_data_pipeline.domain.bar_table import BarTable, Int64s
-from market_data_pipeline.domain.bar_types import NANOSECONDS
+from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS
 from market_data_pipeline.domain.coverage import Coverage, Quality, SessionAnswer
 from market_data_pipeline.domain.quality import HoleRule, broken_rows, measure
 from market_data_pipeline.domain.sessions import Partitions, date_of
@@ -33,6 +35,9 @@ from market_data_pipeline.sources.ibkr.settings import ExcessDecimals, Hours
 _SETTLING_NS = 30 * NANOSECONDS
 # So many sessions with holes that were said twice show that an instrument trades thinly; its others are not asked twice.
 _HOLES_CONFIRMED = 3
+# An instrument is busy if half of the time has bars. A session without any is then a loss at the broker's, for as long as such things last there.
+_BUSY_SHARE = 0.5
+_LOST_FOR_NS = 7 * DAY_NS
 
 
 class Doubt(StrEnum):
@@ -78,15 +83,19 @@ class Judge:
         hours: Which hours are asked for.
         magnifier: IBKR's price magnifier.
         decimals: What to do with values that need more decimals.
+        usual_share: How much of regular hours has bars in stored sessions of the series.
     """
 
-    def __init__(self, partitions: Partitions, precision: Precision, hours: Hours, magnifier: int, decimals: ExcessDecimals) -> None:
+    def __init__(
+        self, partitions: Partitions, precision: Precision, hours: Hours, magnifier: int, decimals: ExcessDecimals, usual_share: float = 0.0
+    ) -> None:
         self._partitions, self._precision, self._hours = partitions, precision, hours
         self._magnifier = max(magnifier, 1)
         self._decimals = decimals
         self._rule = HoleRule()
         self._holes_confirmed = 0
         self._full = 0
+        self._is_busy = usual_share >= _BUSY_SHARE
 
     def is_over(self, position: int, now_ns: int) -> bool:
         """True if the hours of a partition that are asked for are over, its last bars included."""
@@ -135,6 +144,7 @@ class Judge:
             return Seen(bars, quality, Doubt.BROKEN, f"bars that break a rule ({'; '.join(broken)})", rounded=rounded)
         doubt = self._absence(position, bars, quality) if self.is_over(position, now_ns) else None
         self._full += doubt is None and 0 < quality.expected <= quality.regular
+        self._is_busy |= quality.expected > 0 and quality.regular >= _BUSY_SHARE * quality.expected
         return Seen(bars, quality, doubt, str(doubt or ""), rounded=rounded)
 
     def _absence(self, position: int, bars: BarTable, quality: Quality) -> Doubt | None:
@@ -161,17 +171,30 @@ class Judge:
         if seen.doubt is Doubt.HOLE:
             self._holes_confirmed += 1
 
-    def answer(self, position: int, seen: Seen, now_ns: int) -> SessionAnswer | SessionFailure:
-        """Return the answer of a session that is believed, or its failure."""
+    def answer(self, position: int, seen: Seen, now_ns: int, *, before_head: bool = False) -> SessionAnswer | SessionFailure:
+        """Return the answer of a session that is believed, or its failure.
+
+        Args:
+            position: The session.
+            seen: What was said of it, as often as it has to be said.
+            now_ns: The gateway's time.
+            before_head: Whether the gateway says that its data begins later; there is nothing then.
+        """
         date = date_of(self._partitions.days[position])
         if seen.failure:
             return SessionFailure(date, seen.failure)
         if seen.doubt in (Doubt.CONTRADICTION, Doubt.BROKEN):
             return SessionFailure(date, f"IBKR answered {seen.reason}, and the same when it was asked again. Run this again later.")
         coverage = Coverage.PARTIAL
+        if seen.doubt is Doubt.SILENT and self._is_busy and not before_head and now_ns < (believed_ns := self._believed_ns(position)):
+            return SessionFailure(date, _lost(believed_ns))
         if self.is_over(position, now_ns):
             coverage = Coverage.COMPLETE if len(seen.bars) else Coverage.EMPTY
         return SessionAnswer(date, seen.bars, coverage, seen.quality)
+
+    def _believed_ns(self, position: int) -> int:
+        """Return from when on silence about a session of a busy instrument is believed."""
+        return int(self._partitions.ends[position]) + _LOST_FOR_NS
 
     def _excess(self, rows: Floats) -> str:
         """Return why values that need more decimals are refused, and the way out."""
@@ -186,6 +209,14 @@ class Judge:
             f"{len(rows):,} bars have values with more decimals than the instrument (prices {precision.price}, sizes {precision.size}), "
             f"for example {example}. To store them rounded: --excess-decimals round"
         )
+
+
+def _lost(believed_ns: int) -> str:
+    day = np.datetime64(believed_ns, "ns").astype("datetime64[D]")
+    return (
+        "IBKR says that there are no bars, however often it is asked, and sessions around this one are full: it has lost them, most likely for a "
+        f"while. Ask again later; from {day} on it is taken at its word."
+    )
 
 
 def _instant(ns: np.integer) -> str:

@@ -98,6 +98,16 @@ def test_what_is_missing_is_filled_and_then_all_is_complete(brokered: Project, g
     assert ranges(sensor.tick().runs) == [("2024-01-05|NVDA.NASDAQ", "2024-01-05|NVDA.NASDAQ")], "new work: one session was lost"
 
 
+@pytest.mark.parametrize(("minute", "launched"), [(14, 0), (15, 1)])
+def test_what_the_schedule_could_not_have_after_an_early_close_is_filled_in_the_same_hour(brokered: Project, minute: int, launched: int) -> None:
+    """Friday 2024-11-29: NYSE closed at 13:00 New York, 18:00 UTC, and after 15 minutes its regular hours have settled."""
+    path = brokered.root / "watchlist.yaml"
+    path.write_text(path.read_text().replace("start: 2024-01-02", "start: 2024-11-29").replace("end: 2024-01-12", "end: 2024-11-29"))
+    now = dt.datetime(2024, 11, 29, 18, minute, tzinfo=dt.UTC)
+    runs = ticking(brokered, lambda: int(now.timestamp()) * 10**9).tick().runs
+    assert ranges(runs) == [("2024-11-29|NVDA.NASDAQ", "2024-11-29|META.NASDAQ")][:launched]
+
+
 def session_file(project: Project, date: str) -> str:
     (row,) = project.catalog.sessions(NVDA, dt.date.fromisoformat(date), dt.date.fromisoformat(date))
     return row.file

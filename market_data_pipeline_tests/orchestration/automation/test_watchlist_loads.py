@@ -11,14 +11,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.places import Places
-from market_data_pipeline.orchestration.automation.watchlist_loads import Piece, Seen, by_year, watchlist_loads_sensor
+from market_data_pipeline.orchestration.automation.watchlist_loads import Piece, Seen, by_year, history_of, watchlist_loads_sensor
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
+from market_data_pipeline_tests.instants import NEW_YORK, ns
 from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
 from market_data_pipeline_tests.orchestration.conftest import Project, opened, started, write_csv, write_project
 
@@ -238,3 +240,18 @@ def test_a_cursor_says_again_what_was_seen() -> None:
 
 def test_loads_are_off_until_somebody_switches_them_on(project: Project) -> None:
     assert Loader(project).sensor.default_status is dg.DefaultSensorStatus.STOPPED
+
+
+@pytest.mark.parametrize(("now", "last"), [("2024-11-29 13:14", "2024-11-27"), ("2024-11-29 13:15", "2024-11-29")])
+def test_a_session_that_has_not_settled_is_left_to_the_schedule(tmp_path: Path, now: str, last: str) -> None:
+    """NYSE was closed on Thursday 2024-11-28, and at 13:00 on Friday (NYSE holidays and trading hours 2024)."""
+    file = tmp_path / "watchlist.yaml"
+    file.write_text(
+        "universes:\n  stocks:\n    calendar: NYSE\n    start: 2024-11-25\n    bars: [1-MINUTE-LAST]\n"
+        '    instruments: ["NVDA.NASDAQ"]\n    source: ibkr\n    hours: rth\n'
+    )
+    universe = read_watchlist(file).universes["stocks"]
+    catalog = Catalog.open(tmp_path / "catalog")
+    history = history_of(catalog, "stocks", universe, "stocks_bars", ["1-MINUTE-LAST"], "NVDA.NASDAQ", None, ns(now, NEW_YORK))
+    assert history is not None
+    assert [(str(piece.first), str(piece.last)) for piece in history.pieces] == [("2024-11-25", last)]

@@ -31,8 +31,9 @@ def judge(
     decimals: ExcessDecimals = ExcessDecimals.REFUSE,
     precision: Precision = Precision(2, 0),  # noqa: B008 - frozen
     hours: Hours = Hours.RTH,
+    usual_share: float = 0.0,
 ) -> Judge:
-    return Judge(PARTITIONS, precision, hours, 1, decimals)
+    return Judge(PARTITIONS, precision, hours, 1, decimals, usual_share)
 
 
 def seen(bars: RawBars, now_ns: int = LATER, by: Judge | None = None) -> Seen:
@@ -82,6 +83,39 @@ def test_silence_is_doubted_and_empty_if_it_is_said_twice() -> None:
     answer = judge().answer(FRIDAY, one, LATER)
     assert isinstance(answer, SessionAnswer)
     assert answer.coverage is Coverage.EMPTY
+
+
+MONDAY = position("2024-01-08")
+# After-hours trading of Friday 2024-01-05 ended at 20:00 New York, 01:00 UTC.
+YOUNG, OLD = utc_ns("2024-01-13T00:59"), utc_ns("2024-01-13T01:01")
+
+
+@pytest.mark.parametrize(
+    ("stored", "heard", "now_ns", "expected"),
+    [
+        (0.9, "", YOUNG, "failure"),
+        (0.9, "", OLD, "empty"),
+        (0.4, "", YOUNG, "empty"),
+        (0.0, "2024-01-08T14:30", YOUNG, "failure"),
+        (0.0, "2024-01-08T14:30", OLD, "empty"),
+    ],
+)
+def test_silence_about_a_busy_instrument_is_a_loss_for_a_week(stored: float, heard: str, now_ns: int, expected: str) -> None:
+    """Busy is what has bars in half of the time: in stored sessions, or in another one of this fetch."""
+    one_judge = judge(usual_share=stored)
+    both = one_judge.see(minutes(heard, 390) if heard else RawBars.none(), [FRIDAY, MONDAY], now_ns)
+    answer = one_judge.answer(FRIDAY, both[FRIDAY], now_ns)
+    if expected == "failure":
+        assert isinstance(answer, SessionFailure)
+        assert "it has lost them, most likely for a while. Ask again later; from 2024-01-13 on it is taken at its word." in answer.reason
+    else:
+        assert isinstance(answer, SessionAnswer)
+        assert answer.coverage is Coverage.EMPTY
+
+
+def test_silence_before_the_first_bar_that_there_is_is_no_loss() -> None:
+    answer = judge(usual_share=0.9).answer(FRIDAY, seen(RawBars.none(), YOUNG), YOUNG, before_head=True)
+    assert isinstance(answer, SessionAnswer)
 
 
 @pytest.mark.parametrize(
