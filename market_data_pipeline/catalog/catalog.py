@@ -15,6 +15,7 @@ from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog.availability import Availability, availability_of, codes_of, coverage_of_code, gaps_between
 from market_data_pipeline.catalog.layout import CatalogLayout
 from market_data_pipeline.catalog.ledger import Ledger, SeriesRow, SessionRow
+from market_data_pipeline.catalog.ledger_database import place_of_ledger
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Coverage, Provenance
 from market_data_pipeline.domain.errors import ConflictingBars, MarketDataError, PrecisionMismatch, SeriesLocked
@@ -54,14 +55,14 @@ class Catalog:
 
         Args:
             root: Its folder; need not exist.
-            ledger_url: SQLAlchemy URL of the ledger; by default a SQLite file in the folder.
+            ledger_url: SQLAlchemy URL of the ledger; by default what the folder's file `ledger.url` names, or a SQLite file in the folder.
         """
         return cls(Path(root).absolute(), ledger_url)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger, connected on first use."""
-        return Ledger(self._ledger_url or self.root / "ledger.sqlite")
+        return Ledger(self._ledger_url or place_of_ledger(self.root))
 
     @cached_property
     def instruments(self) -> InstrumentStore:
@@ -116,6 +117,14 @@ class Catalog:
         row = self._row(series)
         return [] if row is None else self.ledger.sessions(row.id, start, end)
 
+    def contents(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> list[tuple[int, str, int, str]]:
+        """Return day number, coverage, number of bars and fingerprint of the stored sessions dated in [start, end], oldest first.
+
+        What tells two states of many sessions apart, several times faster than `sessions`.
+        """
+        row = self._row(series)
+        return [] if row is None else self.ledger.contents(row.id, start, end)
+
     def precision(self, series: Series) -> Precision | None:
         """Return the decimals of a stored series, or None if nothing of it is stored."""
         row = self._row(series)
@@ -128,26 +137,34 @@ class Catalog:
 
     # Reading bars
 
-    def read(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[BarTable]:
+    def read(
+        self, series: Series, start: dt.date | None = None, end: dt.date | None = None, precision: Precision | None = None
+    ) -> Iterator[BarTable]:
         """Yield the bars of sessions dated in [start, end] in order, one table a file, each checked before it is used.
+
+        Args:
+            series: The series.
+            start: First date; None is the first that is stored.
+            end: Last date, inclusive; None is the last that is stored.
+            precision: Its decimals, from whoever stores it right now: the ledger learns them when the first load of a series ends.
 
         Raises:
             CorruptFile: At the first file that cannot be trusted.
         """
         from market_data_pipeline.catalog.reading import closes_of, read_files
 
-        row = self._row(series)
-        if row is None:
+        known = precision or self.precision(series)
+        if known is None:
             return
         partitions = partitions_of(series)
-        yield from read_files(self.layout, series, row.precision, partitions, *closes_of(partitions, start, end))
+        yield from read_files(self.layout, series, known, partitions, *closes_of(partitions, start, end))
 
-    def read_session(self, series: Series, session: dt.date) -> BarTable:
-        """Return one session's bars; none if it is empty or missing."""
+    def read_session(self, series: Series, session: dt.date, precision: Precision | None = None) -> BarTable:
+        """Return one session's bars, as `read` does; none if it is empty or missing."""
         from market_data_pipeline.domain.bar_table import BarTable
 
-        precision = self.precision(series) or Precision(0, 0)
-        return BarTable.concatenate([*self.read(series, session, session)] or [BarTable.empty(precision.price, precision.size)])
+        known = precision or self.precision(series) or Precision(0, 0)
+        return BarTable.concatenate([*self.read(series, session, session, precision)] or [BarTable.empty(known.price, known.size)])
 
     def arrow(self, series: Series, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[pa.RecordBatch]:
         """Yield record batches for analysis, one a file: UTC time stamps and exact decimals."""

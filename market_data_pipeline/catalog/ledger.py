@@ -228,8 +228,9 @@ class Ledger:
     def all_series(self) -> list[SeriesRow]:
         """Return all series, sorted by bar type."""
         with self._reading() as transaction:
-            found = transaction.run(f"SELECT {_SERIES_COLUMNS} FROM series ORDER BY bar_type", {})
-        return [_series_row(row) for row in found]
+            found = transaction.run(f"SELECT {_SERIES_COLUMNS} FROM series", {})
+        # Not by the database: each PostgreSQL sorts text by its own locale.
+        return sorted(map(_series_row, found), key=lambda row: row.series.bar_type)
 
     def define(self, series: Series, precision: Precision, convention: Convention) -> SeriesRow:
         """Return the row of a series after making one; where sessions are stored, precision and convention stay what they are."""
@@ -260,6 +261,14 @@ class Ledger:
         with self._reading() as transaction:
             found = transaction.run(query, {"series_id": series_id, "first": first, "last": last})
         return [SessionRow(row[0], Coverage(row[1]), *row[2:]) for row in found]
+
+    def contents(self, series_id: int, start: dt.date | None = None, end: dt.date | None = None) -> list[tuple[int, str, int, str]]:
+        """Return day number, coverage, number of bars and fingerprint of the stored sessions dated in [start, end], oldest first."""
+        query = "SELECT day, coverage, bars, fingerprint FROM sessions WHERE series_id = :series_id AND day BETWEEN :first AND :last ORDER BY day"
+        first, last = day_number(start or dt.date.min), day_number(end or dt.date.max)
+        with self._reading() as transaction:
+            found = transaction.run(query, {"series_id": series_id, "first": first, "last": last})
+        return [(day, coverage, bars, fingerprint) for day, coverage, bars, fingerprint in found]
 
     def unsettle(self, series_id: int) -> None:
         """Note that the series is being written: until `record` says otherwise, whoever asks next looks at the files."""

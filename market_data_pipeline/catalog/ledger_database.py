@@ -11,10 +11,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from market_data_pipeline.domain.errors import ConfigurationError, DiskFull, MarketDataError, StorageFailed
 
@@ -25,7 +25,14 @@ type Value = str | int | None
 type Values = Mapping[str, Value]
 type Found = Sequence[Any]
 
+type _Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
+
+URL_FILE = "ledger.url"
+_WITHOUT = "without that file, a SQLite file takes its place, made anew from the bar files."
+_ONE_LINE = f"Write the URL of a database of this catalog alone, for example postgresql+psycopg://user@host/database; {_WITHOUT}"
+_MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
 _BUSY_S = 30.0
+_WRITERS = int.from_bytes(b"ledger")
 
 
 class Transaction(Protocol):
@@ -102,7 +109,9 @@ class SqliteDatabase:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise _failure(f"The ledger {self.file}", error) from error
+                raise _failure(
+                    f"The ledger {self.file}", error, "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
+                ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -172,34 +181,51 @@ class UrlDatabase:
             import sqlalchemy as sa
 
             try:
-                self._connected = sa.create_engine(self._url)
+                # A daemon lives longer than a connection to a server that is restarted.
+                self._connected = sa.create_engine(self._url, pool_pre_ping=True)
             except (sa.exc.ArgumentError, ImportError) as error:
                 raise ConfigurationError(
-                    f"The ledger's URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database."
+                    f"The ledger's URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database "
+                    '(its driver: pip install "psycopg[binary]").'
                 ) from error
+            weakref.finalize(self, self._connected.dispose)  # a catalog is opened and never closed
         return self._connected
 
     def reading(self) -> AbstractContextManager[Transaction]:
         """Run queries that see one state."""
-        return self.writing()
+        return self._transaction("REPEATABLE READ", lambda _: None)
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """Run a block whole or not at all; waits for another process that writes."""
+        return self._transaction("READ COMMITTED", _wait_for_turn)
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        """Run a block whole or not at all."""
+    def _transaction(self, isolation: _Isolation, begin: Callable[[sa.Connection], None]) -> Iterator[Transaction]:
         engine = self._engine
         from sqlalchemy.exc import DBAPIError
 
         try:
-            with engine.begin() as connection:
-                yield _UrlTransaction(connection)
+            with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":
+                    connection.execution_options(isolation_level=isolation)
+                with connection.begin():
+                    begin(connection)
+                    yield _UrlTransaction(connection)
         except DBAPIError as error:
-            raise _failure(f"The ledger {engine.url!r}", error.orig or error) from error
+            name = engine.url.render_as_string(hide_password=True)
+            raise _failure(f"The ledger {name}", error.orig or error, f"The catalog's file {URL_FILE} names it; {_WITHOUT}") from error
 
     def close(self) -> None:
         """Let go of the connections."""
         if self._connected is not None:
             self._connected.dispose()
             self._connected = None
+
+
+def _wait_for_turn(connection: sa.Connection) -> None:
+    """One writer at a time, as in SQLite: two that number series, or make the tables, at one moment would take the same number or fail."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
 
 
 class _UrlTransaction:
@@ -219,10 +245,31 @@ class _UrlTransaction:
             self._connection.execute(text(sql), [dict(one) for one in values])
 
 
-def _failure(ledger: str, error: BaseException) -> MarketDataError:
+def _failure(ledger: str, error: BaseException, cure: str) -> MarketDataError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if "is full" in said:
         return DiskFull(f"{ledger} could not be written: the disk is full. Bars stored so far are whole. Free some room and run this again.")
     if "locked" in said:
         return StorageFailed(f"{ledger} has been locked by another process for {_BUSY_S:g} s. Run this again when it is done.")
-    return StorageFailed(f"{ledger} failed: {said}. It is an index only: `mdp catalog verify` makes a damaged one anew from the files.")
+    return StorageFailed(f"{ledger} failed: {said}. {cure}")
+
+
+def place_of_ledger(root: Path) -> Path | str:
+    """Return where the ledger of a catalog is: the SQLite file in its folder, or the URL in its file `ledger.url`.
+
+    In the catalog and not in a variable, because two catalogs must never share a ledger. A password stands where libpq looks for it:
+    `PGPASSWORD`, or `~/.pgpass`.
+
+    Raises:
+        ConfigurationError: If the file names nothing.
+    """
+    try:
+        lines = [line.strip() for line in (root / URL_FILE).read_text(encoding="utf-8").splitlines()]
+    except (FileNotFoundError, NotADirectoryError):
+        return root / "ledger.sqlite"
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{root / URL_FILE} cannot be read: {error}. {_ONE_LINE}") from error
+    named = [line for line in lines if line and not line.startswith("#")]
+    if len(named) != 1:
+        raise ConfigurationError(f"{root / URL_FILE} holds {len(named)} lines where one is expected. {_ONE_LINE}")
+    return named[0]

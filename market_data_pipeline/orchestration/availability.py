@@ -2,12 +2,14 @@
 
 # No `from __future__ import annotations`: Dagster reads the annotations of assets as they are.
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from market_data_pipeline.catalog import Availability, Catalog
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.orchestration.bars import bars_key
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -67,17 +69,34 @@ def describe(store: Catalog, partitions: UniversePartitions, instrument: str) ->
         gaps += [(series, gap) for gap in store.gaps(series, universe.start, last, hours=universe.fetched_hours)]
         pictures[f"coverage_{spec}"] = png(_coverage_picture(store, series, partitions), f"coverage of {series}")
     stored = [item for item in found.values() if item is not None]
+    # In this order on the page: what a person wants to know, the picture, then what only some will read.
     return {
-        "dagster/row_count": sum(item.rows for item in stored),
-        "series": availability_table(found),
-        "gaps": gap_table(partitions, gaps),
+        "summary": _summary(found, gaps),
+        **pictures,
         "sessions_in_gaps": sum(gap.sessions for _, gap in gaps),
         "first_bar_opens": utc_text(min((item.first_open_ns for item in stored if item.first_open_ns is not None), default=None)),
         "last_bar_closes": utc_text(max((item.last_close_ns for item in stored if item.last_close_ns is not None), default=None)),
+        "dagster/row_count": sum(item.rows for item in stored),
         "bytes": sum(item.bytes for item in stored),
+        "series": availability_table(found),
+        "gaps": gap_table(store, partitions, gaps),
         STATE: state,
-        **pictures,
     }
+
+
+def _summary(found: Mapping[str, Availability | None], gaps: Sequence[tuple[Series, SessionRange]]) -> str:
+    """Return one line for each bar spec: what is there, and what is missing."""
+    lines = []
+    for spec, item in found.items():
+        missing = [gap for series, gap in gaps if str(series.spec) == spec]
+        there = "nothing is stored" if item is None else f"{item.complete} sessions complete, {item.first_session} to {item.last_session}"
+        if missing:
+            newest = max(missing, key=lambda gap: gap.last)
+            sessions = sum(gap.sessions for gap in missing)
+            lines.append(f"{spec}: {there}; {sessions} missing or partial, the newest {newest.last}.")
+        else:
+            lines.append(f"{spec}: {there}; nothing is missing.")
+    return " ".join(lines)
 
 
 def _coverage_picture(store: Catalog, series: Series, partitions: UniversePartitions) -> bytes:

@@ -145,19 +145,57 @@ def backtest_state(catalog: "Catalog", spec: "BacktestSpec") -> str:
 
 
 def _describe(outcome: "BacktestOutcome") -> dict[str, Any]:
-    """Return picture, tables and numbers of a result; Dagster plots each number over the runs of its partition."""
+    """Return summary, picture, tables and numbers of a result; Dagster plots each number over the runs of its partition."""
     result = outcome.result
-    numbers = _numbers(result.statistics)
-    rows = [dg.TableRecord({"statistic": name, "value": f"{value:g}"}) for name, value in numbers.items()]
+    numbers = short_names(_numbers(result.statistics))
+    rows = [dg.TableRecord({"statistic": name, "value": _number(value)}) for name, value in numbers.items()]
+    # In this order on the page: how it did, the picture, what it stands on, then each number.
     return {
+        "summary": _summary(result.statistics),
         "equity": png(outcome.equity_png, "equity curve"),
-        "statistics": dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn("statistic"), dg.TableColumn("value")])),
         "tearsheet": dg.MetadataValue.path(str(result.tearsheet)),
         "folder": dg.MetadataValue.path(str(result.folder)),
-        "passport": dg.MetadataValue.json(result.passport),
+        "gaps": str(result.passport["gap_verdict"]),
         "bars_fingerprint": str(result.passport["bars_fingerprint"]),
+        "passport": dg.MetadataValue.json(result.passport),
+        "statistics": dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn("statistic"), dg.TableColumn("value")])),
         **{f"metric/{name}": value for name, value in numbers.items()},
     }
+
+
+def _summary(statistics: Mapping[str, Any]) -> str:
+    """Return how a backtest did in one line."""
+    equity = statistics.get("equity") or {}
+    trades = f"{statistics.get('fills', 0):,} fills, {statistics.get('positions', 0):,} positions over {statistics.get('bars', 0):,} bars"
+    if not equity:
+        return f"{trades}."
+    change, drawdown = (equity.get(name) for name in ("change", "largest_drawdown"))
+    shares = f"{'-' if change is None else f'{change:+.2%}'}, largest drawdown {'-' if drawdown is None else f'{abs(drawdown):.2%}'}"
+    return f"{equity['start']:,.2f} to {equity['end']:,.2f} {equity['currency']} ({shares}), {trades}."
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4f}" if abs(value) >= 0.001 else f"{value:.3g}"
+
+
+def short_names(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Leave out of names what all have in common: the venue, where there is one account, and the currency, where there is one.
+
+    `accounts/NASDAQ/pnl/USD/PnL (total)` becomes `pnl/PnL (total)`, so that a plot's title can be read.
+    """
+    venues = {name.split("/")[1] for name in numbers if name.startswith("accounts/")}
+    currencies = {name.split("/")[3] for name in numbers if name.split("/")[2:3] in (["balances"], ["pnl"])}
+    if len(venues) != 1 or len(currencies) > 1:
+        return dict(numbers)
+    before = f"accounts/{venues.pop()}/"
+    inside = [f"{kind}/{currency}/" for kind in ("balances", "pnl") for currency in currencies]
+
+    def short(name: str) -> str:
+        name = name.removeprefix(before)
+        known = next((one for one in inside if name.startswith(one)), None)
+        return name if known is None else f"{known.partition('/')[0]}/{name.removeprefix(known)}"
+
+    return {short(name): value for name, value in numbers.items()}
 
 
 def _numbers(statistics: Mapping[str, object], prefix: str = "") -> dict[str, float]:

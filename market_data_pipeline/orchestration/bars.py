@@ -15,7 +15,7 @@ from pydantic import Field
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError, SessionNotInSource, SourceUnavailable
-from market_data_pipeline.domain.source import NewsKind, SessionFailure, SourceNews
+from market_data_pipeline.domain.source import NewsKind, Precision, SessionFailure, SourceNews
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Planned, Refetch, Stored, load
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
@@ -69,7 +69,8 @@ def bars_key_of(watchlist: Watchlist, series: Series) -> dg.AssetKey | None:
 def session_materialization(key: dg.AssetKey, series: Series, row: SessionRow, more: "Mapping[str, RawMetadataValue]") -> dg.AssetMaterialization:
     """Return what the page shows of a stored session."""
     partition = dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id})
-    return dg.AssetMaterialization(asset_key=key, partition=partition, metadata={**session_metadata(row), **more})
+    said = f"{series.instrument_id} {row.session}: {_count(row.rows, 'bar')}, {row.coverage}."
+    return dg.AssetMaterialization(asset_key=key, partition=partition, description=said, metadata={**session_metadata(row), **more})
 
 
 def hear(context: RunContext, shown: Materializations, series: Series, news: SourceNews) -> None:
@@ -143,7 +144,7 @@ class BarsRun:
         self._failures: list[tuple[str, SessionFailure]] = []
         self._reports: list[LoadReport] = []
         self._shown = Materializations(context)
-        self._said_at, self._began, self._bars = 0.0, time.monotonic(), 0
+        self._said_at, self._began, self._bars, self._stored = 0.0, time.monotonic(), 0, 0
 
     def load_or_note(self, instrument: str, sessions: Sequence[dt.date], *, alone: bool) -> None:
         """Fill the sessions of one instrument; where it cannot be had, others go on.
@@ -169,7 +170,11 @@ class BarsRun:
             # Closed here and not by chance later: a run that is cancelled still brings the ledger up to date.
             with closing(steps):
                 try:
-                    report = self._follow(series, steps)
+                    report = self._follow(series, steps, opened.precision)
+                except dg.DagsterExecutionInterruptedError:
+                    stored = _count(self._stored, "session")
+                    self._context.log.info(f"{series}: stopped. What was stored in this run stays: {stored}. The same again asks only for the rest.")
+                    raise
                 finally:
                     self._shown.tell()
         self._reports.append(report)
@@ -180,26 +185,27 @@ class BarsRun:
         for line in report.quarantined:
             self._context.log.warning(f"{series}: a bad file was moved to quarantine: {line}")
 
-    def _follow(self, series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> LoadReport:
+    def _follow(self, series: Series, steps: Generator[LoadEvent, None, LoadReport], precision: Precision) -> LoadReport:
         while True:
             try:
-                self._tell(series, next(steps))
+                self._tell(series, next(steps), precision)
             except StopIteration as end:
                 report: LoadReport = end.value
                 return report
 
-    def _tell(self, series: Series, event: LoadEvent) -> None:
+    def _tell(self, series: Series, event: LoadEvent, precision: Precision) -> None:
         if isinstance(event, Planned):
             takes = f", at most about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
                 f"{series}: {_count(event.plan.sessions, 'session')} to get with {_count(event.plan.requests, 'request')}{takes}; "
-                f"{len(event.cached)} are stored whole already."
+                f"stored whole already: {len(event.cached)}."
             )
             for row in event.cached:
-                self._show(series, row, {"outcome": "stored before"})
+                self._show(series, row, {"outcome": "stored before"}, precision)
         elif isinstance(event, Stored):
             self._bars += event.row.rows
-            self._show(series, event.row, {"outcome": "stored now"})
+            self._stored += 1
+            self._show(series, event.row, {"outcome": "stored now"}, precision)
             if time.monotonic() - self._said_at > _SECONDS_BETWEEN_LINES:
                 self._said_at = time.monotonic()
                 rate = self._bars / max(self._said_at - self._began, 0.001)
@@ -212,10 +218,10 @@ class BarsRun:
         else:
             self._failures.append((series.instrument_id, event))
 
-    def _show(self, series: Series, row: SessionRow, more: Mapping[str, str]) -> None:
+    def _show(self, series: Series, row: SessionRow, more: Mapping[str, str], precision: Precision) -> None:
         picture: dict[str, RawMetadataValue] = {}
         if self._sessions <= _PICTURES_AT_MOST and row.rows:
-            picture = {"closes": picture_of_closes(self.catalog, series, row.session)}
+            picture = {"closes": picture_of_closes(self.catalog, series, row.session, precision)}
         key = bars_key(self._partitions.name, self._spec)
         self._shown.add(session_materialization(key, series, row, {**more, **picture}))
 

@@ -151,7 +151,7 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
         metadata={
             "sessions_missing_or_partial": sessions,
             "ranges": len(gaps),
-            "gaps": gap_table(partitions, gaps),
+            "gaps": gap_table(catalog, partitions, gaps),
             "what_to_do": "Run one of the commands beside the gap." if gaps else "Nothing.",
         },
     )

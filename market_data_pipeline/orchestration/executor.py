@@ -1,6 +1,7 @@
-"""Executes runs in one process, after a look at their partition tags.
+"""Executes runs in one process, which writes its name into the run first, after a look at their partition tags.
 
-A run of a partitioned job without a partition fails inside Dagster, before any of our code, with a trace that names neither tag nor job.
+By its name run monitoring knows whether the process still lives. A run of a partitioned job without a partition fails inside Dagster, before any
+of our code, with a trace that names neither tag nor job.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.launcher import note_worker
 from market_data_pipeline.orchestration.partitions import no_partition_named
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _PartitionsFirst(dg.Executor):
-    """Refuses a run that names no partition where its assets have some; else hands it to another executor."""
+    """Names its process, refuses a run that names no partition where its assets have some, and else hands it to another executor."""
 
     def __init__(self, inner: dg.Executor) -> None:
         self._inner = inner
@@ -32,6 +34,7 @@ class _PartitionsFirst(dg.Executor):
         return self._inner.retries
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
+        note_worker(plan_context.instance, plan_context.run_id)
         with one_clear_message():
             _refuse_without_partition(plan_context)
         yield from self._inner.execute(plan_context, execution_plan)

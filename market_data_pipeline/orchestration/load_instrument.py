@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from market_data_pipeline.orchestration.materializations import RunContext
 
 
+JOB = "load_instrument"
+
+
 class LoadInstrument(dg.Config):
     """What the job `load_instrument` is asked for."""
 
@@ -182,6 +185,7 @@ def load_instrument_job(watchlist: Watchlist, universes: Sequence[UniversePartit
         return dg.RunConfig(ops=dict.fromkeys(("definition", "sessions", "availability", "outcome"), config))
 
     @dg.job(
+        name=JOB,
         config=same_for_all,
         description=(
             "The whole chain for one instrument and range, in one run: its definition, its sessions, its availability, and a backtest if one is "

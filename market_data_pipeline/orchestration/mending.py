@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.orchestration.partitions import range_tags
 
 if TYPE_CHECKING:
+    from market_data_pipeline.catalog import Catalog
     from market_data_pipeline.orchestration.partitions import UniversePartitions
 
 _GAPS_SHOWN = 50
@@ -51,8 +53,8 @@ def job_command(partitions: UniversePartitions, series: Series, gap: SessionRang
     return f"dagster job execute -m market_data_pipeline.definitions -j {job} --tags '{json.dumps(ends)}'"
 
 
-def gap_table(partitions: UniversePartitions, gaps: Iterable[tuple[Series, SessionRange]]) -> dg.TableMetadataValue:
-    """Return gaps as a table, the newest first, with the commands that fill each."""
+def gap_table(catalog: Catalog, partitions: UniversePartitions, gaps: Iterable[tuple[Series, SessionRange]]) -> dg.TableMetadataValue:
+    """Return gaps as a table, the newest first: what is missing, why, and the commands that fill each."""
     newest = sorted(gaps, key=lambda one: (one[1].last, one[0]), reverse=True)[:_GAPS_SHOWN]
     records = [
         dg.TableRecord(
@@ -61,18 +63,37 @@ def gap_table(partitions: UniversePartitions, gaps: Iterable[tuple[Series, Sessi
                 "first": str(gap.first),
                 "last": str(gap.last),
                 "sessions": gap.sessions,
-                "command": job_command(partitions, series, gap),
+                "why": why(catalog, series, gap),
                 "mdp": load_command(partitions, series, gap),
+                "command": job_command(partitions, series, gap),
             }
         )
         for series, gap in newest
     ]
     texts = {
-        "command": "Asks the source of the universe, in Dagster.",
-        "mdp": "The same at the terminal, from the project's folder.",
+        "why": "What the ledger knows: never stored, or stored in part.",
+        "mdp": "Fills it, at the terminal, from the project's folder.",
+        "command": "The same in Dagster: asks the source of the universe.",
     }
     columns = [
         dg.TableColumn(name, "int" if name == "sessions" else "string", description=texts.get(name))
-        for name in ("series", "first", "last", "sessions", "command", "mdp")
+        for name in ("series", "first", "last", "sessions", "why", "mdp", "command")
     ]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def why(catalog: Catalog, series: Series, gap: SessionRange) -> str:
+    """Say what the ledger knows of the sessions of a gap.
+
+    `3 never stored`, `1 in part: 382 of 390 bars, 8 min without one`, or both.
+    """
+    partial = [row for row in catalog.sessions(series, gap.first, gap.last) if row.coverage.is_gap]
+    told = [f"{gap.sessions - len(partial)} never stored"] if gap.sessions > len(partial) else []
+    if len(partial) == 1:
+        (row,) = partial
+        longest = f", {row.longest_absence_s / 60:g} min without one" if row.longest_absence_s else ""
+        told.append(f"{row.session} in part: {row.regular:,} of {row.expected:,} bars{longest}")
+    elif partial:
+        sources = Counter(row.source for row in partial)
+        told.append(f"{len(partial)} in part ({', '.join(f'{name} gave {number}' for name, number in sources.items())})")
+    return "; ".join(told)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from dagster._core.definitions.metadata import RawMetadataValue
 
+    from market_data_pipeline.domain.source import Precision
+
 BAR_COLUMNS = dg.TableSchema(
     columns=[
         dg.TableColumn("ts_event", "timestamp[ns, UTC]", description="The bar's open."),
@@ -55,17 +57,20 @@ def session_metadata(row: SessionRow) -> dict[str, RawMetadataValue]:
     }
 
 
-def picture_of_closes(catalog: Catalog, series: Series, session: dt.date) -> dg.MarkdownMetadataValue:
-    """Return a small chart of one session's closes."""
+def picture_of_closes(catalog: Catalog, series: Series, session: dt.date, precision: Precision) -> dg.MarkdownMetadataValue:
+    """Return a small chart of one session's closes, of a series whose decimals the ledger need not know yet."""
     from market_data_pipeline.charts.bars import bars_png
 
     zone = calendar_of_venue(series.venue).time_zone
-    return png(bars_png(series, catalog.read_session(series, session), zone), f"closes of {session}")
+    return png(bars_png(series, catalog.read_session(series, session, precision), zone), f"closes of {session}")
 
 
 def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetadataValue:
-    """Return the availability of series as a table; None stands for nothing stored."""
-    columns = ["bar_spec", "first_session", "last_session", "complete", "empty", "partial", "missing", "bars", "bytes", "last_update"]
+    """Return the availability of series as a table; None stands for nothing stored.
+
+    `missing_inside` counts between the first and the last stored session; what lies before and after them is in the gaps.
+    """
+    columns = ["bar_spec", "first_session", "last_session", "complete", "empty", "partial", "missing_inside", "bars", "bytes", "last_update"]
     records = []
     for spec, found in rows.items():
         facts: list[str | int] = ["none", "none", 0, 0, 0, 0, 0, 0, "never"]
@@ -82,5 +87,5 @@ def availability_table(rows: Mapping[str, Availability | None]) -> dg.TableMetad
                 utc_text(found.updated_at_ns),
             ]
         records.append(dg.TableRecord(dict(zip(columns, [spec, *facts], strict=True))))
-    numbers = {"complete", "empty", "partial", "missing", "bars", "bytes"}
+    numbers = {"complete", "empty", "partial", "missing_inside", "bars", "bytes"}
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, "int" if name in numbers else "string") for name in columns]))

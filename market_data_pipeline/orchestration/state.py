@@ -23,6 +23,6 @@ def state_of(catalog: Catalog, wanted: Iterable[tuple[Series, dt.date | None, dt
     digest = hashlib.blake2b(digest_size=8)
     for series, start, end in wanted:
         digest.update(f"{series}\n".encode())
-        for row in catalog.sessions(series, start, end):
-            digest.update(f"{row.day},{row.coverage},{row.rows},{row.fingerprint}\n".encode())
+        lines = [f"{day},{coverage},{bars},{fingerprint}\n" for day, coverage, bars, fingerprint in catalog.contents(series, start, end)]
+        digest.update("".join(lines).encode())
     return digest.hexdigest()

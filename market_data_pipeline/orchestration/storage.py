@@ -1,12 +1,10 @@
 """Dagster's SQLite storage, writing many events of one run in one transaction.
 
 Dagster's own makes a database engine, a connection and an fsync for each statement of each event: a year of sessions is 504 events, and took
-longer to log than to read, check and store (`./dev bench h`). Dagster has the seam for batches (`EventLogStorage.store_event_batch`, used by its
-hosted storage); its SQLite storage only never took it up. Files and tables are Dagster's own: taking this class out of dagster.yaml leaves a
+longer to log than to read, check and store (`./dev bench h`). Files and tables are Dagster's own: taking this class out of dagster.yaml leaves a
 home that works as before.
 """
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +18,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
-_BATCH_SIZE = "DAGSTER_EVENT_BATCH_SIZE"
-_EVENTS_AT_ONCE = "100"
+from market_data_pipeline.orchestration.event_batches import batch_events, in_groups, insert, newest
+
 _BUSY_TIMEOUT_S = 60
 _ENGINES_KEPT = 32
 
@@ -47,13 +45,27 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
         with self._db_lock, ExitStack() as connections:
             # Registered first, so forgotten last: after the transactions have ended.
             connections.callback(self._batch.connections.clear)
-            for event in events:
-                for shard in (event.run_id, INDEX_SHARD_NAME):
-                    if shard not in self._batch.connections:
-                        connection = connections.enter_context(self._engine(shard).connect())
-                        connections.enter_context(connection.begin())
-                        self._batch.connections[shard] = connection
-                self.store_event(event)
+            for shard in dict.fromkeys([*(event.run_id for event in events), INDEX_SHARD_NAME]):
+                connection = connections.enter_context(self._engine(shard).connect())
+                connections.enter_context(connection.begin())
+                self._batch.connections[shard] = connection
+            for together, group in in_groups(events):
+                if together:
+                    self._insert_all(group)
+                else:
+                    for event in group:
+                        self.store_event(event)
+
+    def _insert_all(self, events: Sequence[EventLogEntry]) -> None:
+        """Do for many events what Dagster's `store_event` does for one: a row in the file of the run, and one in the index."""
+        rows = [self._event_to_row(event) for event in events]
+        for run in dict.fromkeys(event.run_id for event in events):
+            insert(self._batch.connections[run], [row for row in rows if row["run_id"] == run])
+        index = self._batch.connections[INDEX_SHARD_NAME]
+        ids = insert(index, rows)
+        self._store_asset_event_tags(index, events, ids)
+        for event, number in newest(events, ids):
+            self._store_asset_event(index, event, number)
 
     def has_table(self, table_name: str) -> bool:
         """Return whether the index has a table; a table that was there is not looked for again."""
@@ -104,8 +116,7 @@ class BatchingSqliteStorage(DagsterSqliteStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
         self._event_log_storage = BatchingSqliteEventLog(str(Path(base_dir, "history", "runs")))
-        # Dagster batches only where this is set, in every process that logs events; each of them loads this class first.
-        os.environ.setdefault(_BATCH_SIZE, _EVENTS_AT_ONCE)
+        batch_events()
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:

@@ -36,6 +36,25 @@ class Process:
         """Return the process that runs this."""
         return _this(os.getpid())
 
+    @classmethod
+    def with_id(cls, pid: int) -> Process:
+        """Return the process that has an id here; if there is none, one that runs no more."""
+        here = cls.this()
+        return cls(here.host, here.world, pid, _state(pid)[1])
+
+    @classmethod
+    def parse(cls, text: str) -> Process | None:
+        """Read what `to_text` wrote; None if it did not."""
+        try:
+            pid, started, host, world = text.split(" ", 3)
+            return cls(host, world, int(pid), int(started))
+        except ValueError:
+            return None
+
+    def to_text(self) -> str:
+        """Return it as one line that `parse` reads."""
+        return f"{self.pid} {self.started} {self.host} {self.world}"
+
     def is_alive(self) -> bool | None:
         """Return whether it runs; None where that cannot be said from here. One that was killed and not yet reaped runs no more."""
         here = Process.this()

@@ -45,18 +45,24 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )
 
-# The innermost visible element that shows the text; an exact match wins over one inside a longer text.
-_FIND = """(wanted => {
+# The innermost visible element that shows the text, and that a mouse would hit: not one that is switched off, or behind a dialog. An exact match
+# wins over one inside a longer text.
+_FIND = """((wanted, within) => {
     const shown = e => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
-    const text = e => (e.innerText || e.value || e.getAttribute('aria-label') || '').trim();
-    const all = [...document.querySelectorAll('body *')].filter(e => text(e).includes(wanted) && shown(e));
+    const text = e => (e.innerText || e.value || e.getAttribute('aria-label') || e.getAttribute('placeholder') || '').trim();
+    const middle = e => { const box = e.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
+    const hit = e => {
+        if (e.closest('button:disabled, [aria-disabled=true]')) return false;
+        const box = e.getBoundingClientRect();
+        if (box.top < 0 || box.bottom > innerHeight) e.scrollIntoView({block: 'center', inline: 'center'});
+        const top = document.elementFromPoint(...middle(e));
+        return top && (e.contains(top) || top.contains(e));
+    };
+    const all = [...document.querySelectorAll(within + ' *')].filter(e => text(e).includes(wanted) && shown(e));
     const inner = all.filter(e => !all.some(other => other !== e && e.contains(other)));
-    const found = inner.find(e => text(e) === wanted) || inner[0];
-    if (!found) return null;
-    found.scrollIntoView({block: 'center', inline: 'center'});
-    const box = found.getBoundingClientRect();
-    return [box.x + box.width / 2, box.y + box.height / 2];
-})(%s)"""
+    const found = inner.find(e => text(e) === wanted && hit(e)) || inner.find(hit);
+    return found ? middle(found) : null;
+})(%s, %s)"""
 
 
 class BrowserError(Exception):
@@ -102,11 +108,14 @@ class Browser:
 
     def set_clock(self, ahead_s: float) -> None:
         """Let the clock of pages that are opened from now on be so much ahead of the real one; negative is behind."""
-        script = f"""(() => {{ const Real = Date, ahead = {round(ahead_s * 1000)};
+        self.before_each_page(f"""(() => {{ const Real = Date, ahead = {round(ahead_s * 1000)};
             globalThis.Date = class extends Real {{
                 constructor(...given) {{ given.length ? super(...given) : super(Real.now() + ahead); }}
                 static now() {{ return Real.now() + ahead; }}
-            }}; }})()"""
+            }}; }})()""")
+
+    def before_each_page(self, script: str) -> None:
+        """Run a script in every page from now on, before its own."""
         self._call("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 
     def text(self) -> str:
@@ -125,20 +134,60 @@ class Browser:
                 raise BrowserError(f"{what or expression} did not come within {timeout_s:g} s. The page shows:\n{self.text()[:2000]}")
             time.sleep(0.1)
 
-    def click_text(self, text: str, timeout_s: float = 20.0) -> None:
-        """Click, with the mouse, on the innermost visible element that shows `text`; wait for it first."""
-        deadline = time.monotonic() + timeout_s
-        while not isinstance(point := self.evaluate(_FIND % json.dumps(text)), list):
-            if time.monotonic() > deadline:
-                raise BrowserError(f"nothing to click shows {text!r} within {timeout_s:g} s. The page shows:\n{self.text()[:2000]}")
-            time.sleep(0.1)
-        x, y = point
+    def click_text(self, text: str, timeout_s: float = 20.0, within: str = "body") -> None:
+        """Click, with the mouse, on the innermost visible element that shows `text`; wait until there is one that a mouse can hit.
+
+        Args:
+            text: What it shows, or its label, value or placeholder.
+            timeout_s: How long to wait.
+            within: CSS selector of what holds it.
+
+        Raises:
+            BrowserError: If none comes.
+        """
+        self.click_where(_FIND % (json.dumps(text), json.dumps(within)), f"nothing to click shows {text!r}", timeout_s)
+
+    def hover_text(self, text: str, timeout_s: float = 20.0, within: str = "body") -> None:
+        """Move the mouse over what `click_text` would click, so that the page shows what it has to say of it."""
+        x, y = self._point(_FIND % (json.dumps(text), json.dumps(within)), f"nothing shows {text!r}", timeout_s)
+        self._mouse("mouseMoved", x, y)
+
+    def click_where(self, expression: str, otherwise: str, timeout_s: float = 20.0) -> None:
+        """Click, with the mouse, at the point [x, y] of the window that a JavaScript expression gives; wait while it gives none, or moves."""
+        x, y = self._point(expression, otherwise, timeout_s)
         for step in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self._call("Input.dispatchMouseEvent", {"type": step, "x": x, "y": y, "button": "left", "clickCount": 1})
+            self._mouse(step, x, y)
+
+    def _point(self, expression: str, otherwise: str, timeout_s: float) -> tuple[Json, Json]:
+        deadline = time.monotonic() + timeout_s
+        point: Json = None
+        while True:
+            before, point = point, self.evaluate(expression)
+            if isinstance(point, list) and point == before:
+                break
+            if time.monotonic() > deadline:
+                raise BrowserError(f"{otherwise} within {timeout_s:g} s. The page shows:\n{self.text()[:2000]}")
+            time.sleep(0.1)
+        return point[0], point[1]
+
+    def _mouse(self, step: str, x: Json, y: Json) -> None:
+        pressed: dict[str, Json] = {} if step == "mouseMoved" else {"button": "left", "clickCount": 1}
+        self._call("Input.dispatchMouseEvent", {"type": step, "x": x, "y": y, **pressed})
 
     def type_text(self, text: str) -> None:
         """Type into the element that has the focus."""
         self._call("Input.insertText", {"text": text})
+
+    def press(self, key: str, code: int, modifiers: int = 0) -> None:
+        """Press a key that types nothing.
+
+        Args:
+            key: Its name: `Enter`.
+            code: Its Windows key code: 13.
+            modifiers: Sum of 1 Alt, 2 Ctrl, 4 Meta, 8 Shift.
+        """
+        for step in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", {"type": step, "key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers})
 
     def evaluate(self, expression: str, timeout_s: float = 20.0) -> Json:
         """Return the value of a JavaScript expression; a promise is awaited."""
@@ -148,10 +197,13 @@ class Browser:
             raise BrowserError(f"{expression}: {problem.get('exception') or problem.get('text')}")
         return result.get("value") if isinstance(result, dict) else None
 
+    def picture(self) -> bytes:
+        """Return what the window shows as PNG."""
+        return base64.b64decode(str(self._call("Page.captureScreenshot", {"format": "png"}, 30.0)["data"]))
+
     def screenshot(self, path: Path) -> None:
         """Write what the window shows as PNG."""
-        data = self._call("Page.captureScreenshot", {"format": "png"}, 30.0)["data"]
-        path.write_bytes(base64.b64decode(str(data)))
+        path.write_bytes(self.picture())
 
     def close(self) -> None:
         """End the browser and delete its profile."""

@@ -13,6 +13,9 @@ from market_data_pipeline_tests.browser import Browser, BrowserError
 _PAGE = b"""<!doctype html><title>Trial</title>
 <p>Bars <button onclick="setTimeout(() => document.getElementById('said').innerText = 'Materialized 61 sessions', 300)">Materialize</button></p>
 <button style="display: none">Hidden</button>
+<button disabled>Not now</button>
+<div style="position: relative"><p>Behind</p><b style="position: absolute; left: 0; right: 0; top: 0; bottom: 0; background: white"></b></div>
+<i onmouseover="document.getElementById('said').innerText = 'Why nothing was done'">Skipped</i>
 <input aria-label="range" oninput="document.getElementById('said').innerText = this.value">
 <div id="said"></div>"""
 
@@ -49,6 +52,21 @@ def test_text_is_typed_where_the_focus_is(browser: Browser, url: str) -> None:
     browser.click_text("range")
     browser.type_text("2024-01-02...2024-03-28")
     browser.wait_for_text("2024-01-02...2024-03-28")
+
+
+def test_what_is_switched_off_or_covered_is_not_clicked(browser: Browser, url: str) -> None:
+    browser.goto(url)
+    for text in ("Not now", "Behind"):
+        with pytest.raises(BrowserError, match=f"nothing to click shows '{text}'"):
+            browser.click_text(text, timeout_s=0.5)
+    with pytest.raises(BrowserError, match="nothing to click shows 'Materialize'"):
+        browser.click_text("Materialize", timeout_s=0.5, within="i")
+
+
+def test_the_mouse_over_a_word_shows_what_the_page_has_to_say_of_it(browser: Browser, url: str) -> None:
+    browser.goto(url)
+    browser.hover_text("Skipped")
+    browser.wait_for_text("Why nothing was done")
 
 
 def test_a_screenshot_is_a_png_of_the_window(browser: Browser, url: str, tmp_path: Path) -> None:

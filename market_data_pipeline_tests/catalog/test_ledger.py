@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,18 +18,23 @@ from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Coverage
-from market_data_pipeline.domain.errors import ConfigurationError, StorageFailed
+from market_data_pipeline.domain.errors import ConfigurationError, MarketDataError, StorageFailed
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, WEEK, answer, files_of, store, store_week, what_stands
 
 ROW = SessionRow(19_758, Coverage.COMPLETE, 390, 1, 2, 8_000, "ab", "csv", "x.csv", 5, 390, 390, 0, "a.parquet", 8_000, 7, "cd")
 
 
-@pytest.fixture(params=["file", "url"])
+@pytest.fixture(params=["file", "url", "postgres"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    """The SQLite file of a catalog, and the same SQL through SQLAlchemy, as for PostgreSQL."""
+    """The SQLite file of a catalog, the same SQL through SQLAlchemy, and in a real PostgreSQL."""
     file = tmp_path / "ledger.sqlite"
-    made = Ledger(file if request.param == "file" else f"sqlite+pysqlite:///{file}")
+    places: dict[str, Callable[[], Path | str]] = {
+        "file": lambda: file,
+        "url": lambda: f"sqlite+pysqlite:///{file}",
+        "postgres": lambda: str(request.getfixturevalue("postgres_url")),
+    }
+    made = Ledger(places[request.param]())
     yield made
     made.close()
 
@@ -40,6 +45,8 @@ def test_rows_come_back_as_they_were_given(ledger: Ledger) -> None:
     partial = replace(ROW, day=19_761, coverage=Coverage.PARTIAL, rows=10, first_open_ns=30, last_close_ns=40)
     ledger.record(series.id, [ROW, empty, partial], 77, bad_files=[("b.parquet", "torn")])
     assert ledger.sessions(series.id) == [ROW, empty, partial]
+    assert ledger.contents(series.id) == [(19_758, "complete", 390, "ab"), (19_760, "empty", 0, "ab"), (19_761, "partial", 10, "ab")]
+    assert ledger.contents(series.id, dt.date(2024, 2, 8)) == [(19_761, "partial", 10, "ab")]
     assert ledger.sessions(series.id, dt.date(2024, 2, 6), dt.date(2024, 2, 7)) == [empty]
     found = ledger.find(AAPL)
     assert found is not None
@@ -76,7 +83,7 @@ def test_ids_with_one_folder_name_are_found_by_it(ledger: Ledger) -> None:
 def test_a_failed_transaction_changes_nothing(ledger: Ledger) -> None:
     series = ledger.define(AAPL, CENTS, Convention())
     ledger.record(series.id, [ROW], 1)
-    with pytest.raises(StorageFailed, match=r"The ledger .*ledger\.sqlite.* failed: NOT NULL"):
+    with pytest.raises(StorageFailed, match=r"The ledger .* failed: (NOT NULL|null value in column)"):
         ledger.record(series.id, [replace(ROW, day=19_759), replace(ROW, day=19_760, fingerprint=None)], 2)  # type: ignore[arg-type]
     assert ledger.sessions(series.id) == [ROW]
 
@@ -177,6 +184,44 @@ def test_the_ledger_can_live_elsewhere(tmp_path: Path) -> None:
     assert [row.session for row in again.sessions(AAPL)] == WEEK
     catalog.ledger.close()
     again.ledger.close()
+
+
+def test_a_catalog_says_itself_that_its_ledger_is_in_postgres(tmp_path: Path, postgres_url: str) -> None:
+    """Stored before, the sessions are found again from the files; removed again, the file takes the ledger home."""
+    store(Catalog.open(tmp_path), answer(AAPL, MONDAY))
+    (tmp_path / "ledger.url").write_text(f"# this catalog alone\n{postgres_url}\n")
+    (tmp_path / "ledger.sqlite").unlink()
+    catalog = Catalog.open(tmp_path)
+    store(catalog, *(answer(AAPL, date) for date in WEEK[1:]))
+    assert [row.session for row in catalog.sessions(AAPL)] == WEEK
+    assert not (tmp_path / "ledger.sqlite").exists()
+    before = what_stands(catalog)
+    assert [problem.kind for problem in catalog.verify().problems] == ["orphan bars"]  # no definition is stored here
+    catalog.ledger.close()
+    again = Catalog.open(tmp_path)
+    assert what_stands(again) == before
+    again.ledger.close()
+    (tmp_path / "ledger.url").unlink()
+    assert what_stands(Catalog.open(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "holds 0 lines where one is expected. Write the URL"),
+        ("a://b\nc://d\n", "holds 2 lines"),
+        (
+            "postgresql+psycopg://me:hidden@127.0.0.1:1/none",
+            r"postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/none failed: .*ledger.url names",
+        ),
+    ],
+)
+def test_a_ledger_url_that_leads_nowhere_is_told(tmp_path: Path, content: str, said: str) -> None:
+    store(Catalog.open(tmp_path), answer(AAPL, MONDAY))
+    (tmp_path / "ledger.url").write_text(content)
+    with pytest.raises(MarketDataError, match=said) as refused:
+        Catalog.open(tmp_path).availability(AAPL)
+    assert "hidden" not in str(refused.value)
 
 
 _AS_NOBODY = """

@@ -19,16 +19,30 @@ _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
     "docker compose -f deploy/docker-compose.yml up -d ib-gateway": RunElsewhere("needs Docker and an account; test_deploy.py reads the file"),
     "./dev check": RunElsewhere(".ci/run runs it before the tests"),
     "./dev bench": RunElsewhere("takes minutes; its figures are those of the machine"),
+    "./dev bench scale": RunElsewhere("takes up to half an hour; its figures are those of the machine"),
     "./dev lock": RunElsewhere("asks the package index, and changes with it"),
     "source .venv/bin/activate": RunElsewhere("the environment is active here"),
     ". .venv/bin/activate": RunElsewhere("the environment is active here"),
 }
 
-_DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
+# Where the page must stay up for the commands that follow.
+_SPECIAL_OF = {"docs/api.md": {"./dev up": LongRunning("http://127.0.0.1:{port}/server_info", stays=True)}}
+
+_SLOW = {"docs/api.md"}  # a dozen runs and a backfill, for which the daemon looks every 30 seconds
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+_DOCUMENTS = [
+    pytest.param(path, id=_name(path), marks=[pytest.mark.slow] if _name(path) in _SLOW else [])
+    for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md")))
+]
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@pytest.mark.parametrize("document", _DOCUMENTS)
 def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> None:
     commands = commands_of(document.read_text(encoding="utf-8"))
     if not commands and document.name != "README.md":
@@ -36,9 +50,10 @@ def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> No
     assert commands, "the README leads from zero to the page, so it holds commands"
     folder = tmp_path / "clone"
     copy_project(REPOSITORY, folder)
-    with Workspace(folder, _SPECIAL) as workspace:
+    special_commands = _SPECIAL | _SPECIAL_OF.get(_name(document), {})
+    with Workspace(folder, special_commands) as workspace:
         for command in commands:
             workspace.run(command)
-            special = _SPECIAL.get(command.text)
+            special = special_commands.get(command.text)
             if isinstance(special, LongRunning) and not special.stays:
                 workspace.stop(command.text)  # it has answered; the daemon would only slow down the commands that follow

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pytest
+import yaml
 
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
@@ -20,10 +23,11 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline_tests.conftest import REPOSITORY
+from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 
 JANUARY = (dt.date(2024, 1, 2), dt.date(2024, 1, 31))  # 21 NYSE sessions (NYSE holiday calendar 2024)
 
-_WATCHLIST = """
+WATCHLIST = """
 instruments: instruments.yaml
 universes:
   stocks:
@@ -122,7 +126,7 @@ YEAR = (dt.date(2024, 1, 2), dt.date(2024, 12, 31))  # 252 NYSE sessions (NYSE h
 
 def write_project(root: Path) -> None:
     """Write a watchlist of two stocks with the sessions of January 2024 in CSV files, and one backtest spec."""
-    (root / "watchlist.yaml").write_text(_WATCHLIST)
+    (root / "watchlist.yaml").write_text(WATCHLIST)
     (root / "instruments.yaml").write_text(_INSTRUMENTS)
     (root / "backtests").mkdir()
     (root / "backtests" / "cross.yaml").write_text(_SPEC)
@@ -146,21 +150,51 @@ def widen_to_a_year_of_five(root: Path) -> list[str]:
     return [f"{date}|{name}" for date in dates for name in FIVE]
 
 
+def scaling_guide_storage() -> dict[str, Any]:
+    """Return the `storage:` block of docs/scaling.md, which keeps Dagster's runs and events in PostgreSQL."""
+    guide = (REPOSITORY / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"^```yaml\n(.*?)^```", guide, re.DOTALL | re.MULTILINE) if block.startswith("storage:")]
+    storage: dict[str, Any] = yaml.safe_load(block)["storage"]
+    return storage
+
+
+def keep_in_postgres(home: Path) -> None:
+    """Do to a home's dagster.yaml what docs/scaling.md says; DAGSTER_POSTGRES_URL names the database."""
+    settings = yaml.safe_load((home / "dagster.yaml").read_text())
+    (home / "dagster.yaml").write_text(yaml.safe_dump({**settings, "storage": scaling_guide_storage()}))
+
+
 def _home(root: Path, environment: pytest.MonkeyPatch) -> Path:
     environment.setenv("DAGSTER_HOME", str(root / "home"))
     return root / "home"
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[Project]:
-    """Open a project's instance, with the partitions of its watchlist."""
+def started(root: Path) -> Iterator[Project]:
+    """Open a project's instance as a process does that starts: with whatever others left in it."""
     with (
         # dagster.yaml keeps its files below DAGSTER_HOME, as users have it.
         pytest.MonkeyPatch.context() as environment,
         dg.DagsterInstance.local_temp(str(_home(root, environment)), overrides={"telemetry": {"enabled": False}}) as instance,
     ):
-        project = Project(root, instance)
+        yield Project(root, instance)
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Project]:
+    """Open a project's instance, with the partitions of its watchlist."""
+    with started(root) as project:
         assert project.run("watchlist_partitions").success
+        yield project
+
+
+@pytest.fixture
+def postgres_project(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The same project with Dagster's runs and events in PostgreSQL."""
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres_url.replace("+psycopg", "", 1))
+    write_project(tmp_path)
+    keep_in_postgres(tmp_path / "home")
+    with opened(tmp_path) as project:
         yield project
 
 
@@ -170,3 +204,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
     write_project(tmp_path)
     with opened(tmp_path) as project:
         yield project
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that answers at once and as often as it is asked."""
+    with start_gateway(tmp_path_factory.mktemp("gateway"), "--no-pacing") as running:
+        yield running

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfil
 _RUNS = """query($id: String!) { runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {
   ... on Runs { results { runId status creationTime startTime endTime } } } }"""
 _TERMINATE = """mutation($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } } }"""
+_START_SENSOR = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }"""
+_LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_REPOSITORY = {"repositoryLocationName": "market_data_pipeline", "repositoryName": "__repository__"}
 _READY = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 
 
@@ -34,10 +38,12 @@ class Page:
 
     Attributes:
         url: Its address.
+        group: The process group of webserver, daemon, code server and the workers of runs.
     """
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str, log: Path, group: int) -> None:
         self.url = url
+        self.group = group
         self._log = log
 
     def ask(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -76,10 +82,31 @@ class Page:
         results: list[dict[str, Any]] = self.ask(_RUNS, {"id": backfill})["runsOrError"]["results"]
         return results
 
+    def launch(self, job: str, tags: Mapping[str, str]) -> str:
+        """Launch a run of a job as the launchpad does; return its id."""
+        listed = [{"key": key, "value": value} for key, value in tags.items()]
+        params = {"selector": {**_REPOSITORY, "jobName": job}, "runConfigData": {}, "executionMetadata": {"tags": listed}}
+        launched = self.ask(_LAUNCH, {"params": params})["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
+
+    def start_sensor(self, name: str) -> None:
+        """Switch a sensor on."""
+        answer = self.ask(_START_SENSOR, {"sensor": {**_REPOSITORY, "sensorName": name}})["startSensor"]
+        assert answer["__typename"] == "Sensor", answer
+
     def terminate(self, run: str) -> None:
         """Stop a run as the page's button does."""
         answer = self.ask(_TERMINATE, {"id": run})["terminateRun"]
         assert answer["__typename"] == "TerminateRunSuccess", answer
+
+
+def wait_until(holds: Callable[[], bool], timeout_s: float = 90) -> None:
+    """Wait for what a daemon does in its own time."""
+    give_up = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < give_up, f"not within {timeout_s} s"
+        time.sleep(0.2)
 
 
 @contextmanager
@@ -94,7 +121,7 @@ def dagster_dev(home: Path, environment: Mapping[str, str], workspace: Path | st
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=settings, stdout=output, stderr=output, start_new_session=True)
         try:
-            page = Page(f"http://127.0.0.1:{port}", log)
+            page = Page(f"http://127.0.0.1:{port}", log, process.pid)
             _wait_until_loaded(page, process, log)
             yield page
         finally:

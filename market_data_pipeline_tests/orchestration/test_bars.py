@@ -127,3 +127,16 @@ def test_pictures_and_paths_survive_a_broken_catalog_file(project: Project) -> N
     assert project.run("stocks_bars", "2024-01-05|AAPL.NASDAQ").success
     assert project.shown(BARS)["2024-01-05|AAPL.NASDAQ"].metadata["outcome"].value == "stored now"
     assert list((project.root / "catalog" / "quarantine").rglob("*.quarantined"))
+
+
+def test_the_picture_of_the_very_first_session_of_a_series_shows_its_bars(project: Project) -> None:
+    """The ledger learns of a series when its first load ends; the picture is drawn before."""
+    from market_data_pipeline.charts.bars import bars_png
+    from market_data_pipeline.orchestration.metadata import png
+
+    assert project.run("stocks_bars", "2024-01-05|AAPL.NASDAQ").success
+    series, session = Series.of("AAPL.NASDAQ", "5-MINUTE-LAST"), dt.date(2024, 1, 5)
+    bars = project.catalog.read_session(series, session)
+    assert len(bars) == 78
+    shown = project.shown(BARS)["2024-01-05|AAPL.NASDAQ"].metadata["closes"]
+    assert shown.value == png(bars_png(series, bars, "America/New_York"), f"closes of {session}").value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -11,9 +11,10 @@ import pytest
 
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
-from market_data_pipeline_tests.orchestration.conftest import JANUARY, Project, opened, write_project
-from market_data_pipeline_tests.orchestration.page import ENDED, dagster_dev
+from market_data_pipeline_tests.gateway import RunningGateway
+from market_data_pipeline_tests.orchestration.brokered import brokered_project
+from market_data_pipeline_tests.orchestration.conftest import JANUARY, WATCHLIST, Project
+from market_data_pipeline_tests.orchestration.page import ENDED, dagster_dev, wait_until
 
 BARS = "brokered/bars_5_minute_last"
 
@@ -39,24 +40,10 @@ fetch: true
 """
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with start_gateway(tmp_path_factory.mktemp("gateway"), "--no-pacing") as running:
-        yield running
-
-
 @pytest.fixture
-def brokered(tmp_path: Path, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A project with a universe `brokered`, client ids and a pacing table of its own, and a spec that fetches."""
-    monkeypatch.setenv("IB_PORT", str(gateway.port))
-    monkeypatch.setenv("IB_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("IB_PACING_DB", str(tmp_path / "pacing.sqlite"))
-    monkeypatch.setenv("IB_WAIT_SCALE", "0.01")
-    write_project(tmp_path)
-    with (tmp_path / "watchlist.yaml").open("a") as file:
-        file.write(_UNIVERSE)
-    (tmp_path / "backtests" / "fetched.yaml").write_text(_SPEC)
-    with opened(tmp_path) as project:
+def brokered(tmp_path: Path, gateway: RunningGateway) -> Iterator[Project]:
+    """The usual project with a universe `brokered`, and a spec that fetches."""
+    with brokered_project(tmp_path, gateway, WATCHLIST + _UNIVERSE, {"fetched": _SPEC}) as project:
         yield project
 
 
@@ -140,10 +127,10 @@ def test_a_backfill_that_is_cancelled_in_the_middle_keeps_what_it_stored_and_goe
     asset = "brokered/bars_1_minute_last"
     with dagster_dev(brokered.root / "home", brokered.settings) as page:
         first = page.launch_backfill(asset, keys)
-        _wait_until(lambda: 3 <= len(brokered.shown(asset)) < 18)
+        wait_until(lambda: 3 <= len(brokered.shown(asset)) < 18)
         (run,) = page.runs_of(first)
         page.terminate(run["runId"])
-        _wait_until(lambda: page.runs_of(first)[0]["status"] in ENDED)
+        wait_until(lambda: page.runs_of(first)[0]["status"] in ENDED)
         assert page.runs_of(first)[0]["status"] == "CANCELED"
         kept = {row.session for row in brokered.catalog.sessions(series)}
         assert 3 <= len(kept) < 21
@@ -156,10 +143,3 @@ def test_a_backfill_that_is_cancelled_in_the_middle_keeps_what_it_stored_and_goe
     assert available is not None
     assert (available.complete, available.rows, available.gaps) == (21, 8_190, ())
     assert len(brokered.shown(asset)) == 21
-
-
-def _wait_until(holds: Callable[[], bool], timeout_s: float = 90) -> None:
-    give_up = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < give_up, f"not within {timeout_s} s"
-        time.sleep(0.2)

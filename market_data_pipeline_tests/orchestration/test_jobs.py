@@ -30,7 +30,11 @@ def test_every_job_of_a_universe_runs_in_order(project: Project) -> None:
     backtest = project.shown("backtests/from_spec")["cross"].metadata
     assert str(backtest["equity"].value).startswith("![equity curve]")
     assert Path(str(backtest["tearsheet"].value)).exists()
-    assert any(name.startswith("metric/") for name in backtest)
+    assert list(backtest)[:3] == ["summary", "equity", "tearsheet"]
+    assert str(backtest["summary"].value).startswith("1,000,000.00 to ")
+    assert isinstance(backtest["metric/returns/Sharpe Ratio (252 days)"].value, float)
+    assert backtest["metric/bars"].value == 21 * 78
+    assert available["summary"].value == "5-MINUTE-LAST: 21 sessions complete, 2024-01-02 to 2024-01-31; nothing is missing."
 
 
 def test_availability_shows_the_gap_and_the_command_that_asks_for_it(project: Project) -> None:
@@ -41,6 +45,10 @@ def test_availability_shows_the_gap_and_the_command_that_asks_for_it(project: Pr
     (record,) = metadata["gaps"].value.records  # type: ignore[union-attr]
     assert record.data["first"] == "2024-01-08"
     assert record.data["last"] == "2024-01-31"
+    assert record.data["why"] == "17 never stored"
+    assert metadata["summary"].value == (
+        "5-MINUTE-LAST: 4 sessions complete, 2024-01-02 to 2024-01-05; 17 missing or partial, the newest 2024-01-31."
+    )
     assert record.data["command"] == (
         "dagster job execute -m market_data_pipeline.definitions -j stocks_bars --tags "
         '\'{"dagster/asset_partition_range_start": "2024-01-08|AAPL.NASDAQ", "dagster/asset_partition_range_end": "2024-01-31|AAPL.NASDAQ"}\''

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
@@ -51,26 +53,26 @@ def test_batches_keep_the_events_that_dagster_keeps(project: Project, tmp_path: 
 
 
 def test_a_batch_that_fails_is_stored_event_by_event(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A lock on the file in the middle of a batch: Dagster falls back, and no event is there twice or not at all."""
-    store, calls = BatchingSqliteEventLog.store_event, 0
+    """A lock on the file at the end of a batch, its rows written: Dagster falls back, and no event is there twice or not at all."""
+    store, broken = BatchingSqliteEventLog._store_asset_event, 0
 
-    def broken_once(self: BatchingSqliteEventLog, event: EventLogEntry) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 10:
+    def broken_once_a_batch(self: BatchingSqliteEventLog, connection: sa.Connection, event: EventLogEntry, number: int) -> None:
+        nonlocal broken
+        if self._batch.connections:
+            broken += 1
             raise sqlite3.OperationalError("database is locked")
-        store(self, event)
+        store(self, connection, event, number)
 
-    monkeypatch.setattr(BatchingSqliteEventLog, "store_event", broken_once)
+    monkeypatch.setattr(BatchingSqliteEventLog, "_store_asset_event", broken_once_a_batch)
     kinds = [kind for kind, *_ in _kept(project)]
-    assert calls > 10
+    assert broken >= 2
     assert "database is locked" in capsys.readouterr().err
     assert kinds.count("ASSET_MATERIALIZATION") == kinds.count("ASSET_MATERIALIZATION_PLANNED") == 21
 
 
 def test_another_thread_reads_while_a_batch_is_written(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon's threads share one storage: a reader waits for the batch and never borrows its connection."""
-    store = BatchingSqliteEventLog.store_event
+    store = BatchingSqliteEventLog._insert_all
     seen: list[object] = []
 
     def read() -> None:
@@ -81,13 +83,13 @@ def test_another_thread_reads_while_a_batch_is_written(project: Project, monkeyp
 
     readers: list[threading.Thread] = []
 
-    def with_reader(self: BatchingSqliteEventLog, event: EventLogEntry) -> None:
-        if len(readers) < 3:
+    def with_reader(self: BatchingSqliteEventLog, events: Sequence[EventLogEntry]) -> None:
+        for _ in range(3 - len(readers)):
             readers.append(threading.Thread(target=read))
             readers[-1].start()
-        store(self, event)
+        store(self, events)
 
-    monkeypatch.setattr(BatchingSqliteEventLog, "store_event", with_reader)
+    monkeypatch.setattr(BatchingSqliteEventLog, "_insert_all", with_reader)
     assert project.run("stocks_bars", *_KEYS).success
     for reader in readers:
         reader.join(30)

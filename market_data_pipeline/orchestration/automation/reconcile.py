@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, DagsterEventType, StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import DAY_NS, Series
@@ -88,7 +89,7 @@ class Limits:
         seconds: Time.
     """
 
-    events: int = 2_000
+    events: int = 10_000
     seconds: float = 15.0
 
 
@@ -138,6 +139,7 @@ def reconcile_sensor(
         clock: Returns now in nanoseconds since 1970 UTC.
     """
     specs = {one.partitions.name: one.partitions.universe.bars for one in parts}
+    definitions = {bars_key(one.partitions.name, spec): one.partitions.bars(spec) for one in parts for spec in one.partitions.universe.bars}
 
     @dg.sensor(
         name=SENSOR,
@@ -158,6 +160,11 @@ def reconcile_sensor(
                 skip_reason=f"Nothing is stored at {places.catalog}. What the page shows stays: the folder may be on a disk that is not mounted."
             )
         done = reconcile(context.instance, catalog, wanted, read_cursor(context.cursor, histories(context.instance, keys)), limits, clock)
+        if not done.waiting:
+            for key, definition in definitions.items():
+                if key.to_user_string() in {*done.told, *done.wiped}:
+                    # Else the page counts all partitions when somebody opens it: 250,000 take it many seconds, and a few more take it none.
+                    get_and_update_asset_status_cache_value(context.instance, key, definition, context.instance)
         mistake = f" The watchlist was not read: {current.mistake}" if current.mistake else ""
         return dg.SensorResult(skip_reason=f"{done}{mistake}", cursor=write_cursor(done.known, histories(context.instance, keys)))
 

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,8 @@ import dagster as dg
 from market_data_pipeline.catalog import Availability, Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError
-from market_data_pipeline.orchestration.automation.loading import Loading, loading_now
 from market_data_pipeline.orchestration.automation.places import Places
+from market_data_pipeline.orchestration.automation.runs_under_way import bars_assets, held_series, runs_under_way
 from market_data_pipeline.orchestration.availability import availability_state
 from market_data_pipeline.orchestration.backtests import FROM_SPEC, SPECS, backtest_state, spec_names
 from market_data_pipeline.orchestration.jobs import backtest_jobs
@@ -132,7 +132,7 @@ def refresh_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places:
             marks = {str(one.series): mark_of(one) for one in catalog.availabilities()}
         except MarketDataError as error:
             return dg.SensorResult(skip_reason=f"The catalog cannot be read: {error}", dynamic_partitions_requests=added)
-        held = _held(loading_now(context.instance, parts), marks)
+        held = held_series(runs_under_way(context.instance, parts), bars_assets(parts), marks)
         ready, seen = look(Seen.parse(context.cursor), marks, held, time.time())
         requests, said, later = _requests(context, catalog, parts, places, [Series.parse(name) for name in ready])
         seen = Seen(seen.marks, {**seen.waiting, **{str(series): time.time() for series in later}})
@@ -152,10 +152,6 @@ def _sentence(said: Sequence[str], series: int, waiting: int) -> str:
         return f"Availability and backtests are up to date with the bars of {series} series."
     more = f" … and {waiting - 3} more." if waiting > 3 else "."
     return "; ".join(said) + more
-
-
-def _held(loading: Sequence[Loading], marks: Iterable[str]) -> set[str]:
-    return {name for name in marks if any(one.includes(Series.parse(name)) for one in loading)}
 
 
 def _new_specs(context: dg.SensorEvaluationContext, places: Places) -> list[str]:

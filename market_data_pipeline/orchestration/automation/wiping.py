@@ -45,7 +45,7 @@ def loose_partitions(storage: SqlEventLogStorage, key: dg.AssetKey, partitions: 
     events, name = SqlEventLogStorageTable, key.to_string()
     for keys in in_chunks(partitions):
         theirs = sa.and_(events.c.asset_key == name, events.c.partition.in_(keys), events.c.dagster_event_type.in_(_SHOWING))
-        with storage.index_connection() as connection:
+        with storage.index_transaction() as connection:
             connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(sa.select(events.c.id).where(theirs))))
             connection.execute(events.update().where(theirs).values(asset_key=None, partition=None))
             # Without the newest event kept beside the key, Dagster looks for the newest that is left; without the cache, it counts anew.

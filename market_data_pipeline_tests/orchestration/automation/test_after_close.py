@@ -22,7 +22,7 @@ from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.answers import globex, nyse
 from market_data_pipeline_tests.orchestration.conftest import Project
 
-NEW_YORK, CHICAGO, UTC = ZoneInfo("America/New_York"), ZoneInfo("America/Chicago"), ZoneInfo("UTC")
+NEW_YORK, UTC = ZoneInfo("America/New_York"), ZoneInfo("UTC")
 _UNIVERSE = """
 universes:
   one:
@@ -89,12 +89,33 @@ def test_all_hours_of_nyse_are_loaded_after_post_market_hours(tmp_path: Path) ->
     assert loaded(found, "AAPL.NASDAQ", "1-MINUTE-LAST", "all", range(2024, 2027)) == nyse_sessions(regular="20:15", early="17:15")
 
 
-def test_both_clock_changes_move_the_load_by_an_hour_of_utc(tmp_path: Path) -> None:
-    """New York changes on 2024-03-10 and 2024-11-03: 16:15 is 21:15 UTC in winter and 20:15 UTC in summer."""
-    found = schedule(tmp_path, "NYSE", "AAPL.NASDAQ", "1-MINUTE-LAST", "rth")
-    sessions = loaded(found, "AAPL.NASDAQ", "1-MINUTE-LAST", "rth", range(2024, 2025))
-    clocks = [dt.datetime.fromisoformat(sessions[day]).replace(tzinfo=NEW_YORK) for day in ("2024-03-08", "2024-03-11", "2024-11-01", "2024-11-04")]
-    assert [f"{clock.astimezone(UTC):%H:%M}" for clock in clocks] == ["21:15", "20:15", "20:15", "21:15"]
+# Clocks change on the second Sunday of March and the first of November (Energy Policy Act of 2005): the last session before, the first after.
+CLOCK_CHANGES = {
+    2024: ("2024-03-08", "2024-03-11", "2024-11-01", "2024-11-04"),
+    2025: ("2025-03-07", "2025-03-10", "2025-10-31", "2025-11-03"),
+    2026: ("2026-03-06", "2026-03-09", "2026-10-30", "2026-11-02"),
+}
+
+
+@pytest.mark.parametrize("year", CLOCK_CHANGES)
+@pytest.mark.parametrize(
+    ("calendar", "instrument", "spec", "hours", "winter", "summer"),
+    [
+        ("NYSE", "AAPL.NASDAQ", "1-MINUTE-LAST", "rth", "21:15", "20:15"),
+        ("FX", "EUR/USD.IDEALPRO", "15-MINUTE-MID", "all", "22:15", "21:15"),
+        ("CME", "ESH5.CME", "1-MINUTE-LAST", "all", "22:15", "21:15"),
+        ("CBOE", "SPX.CBOE", "1-MINUTE-LAST", "all", "22:15", "21:15"),
+    ],
+)
+def test_clock_changes_move_the_load_by_an_hour_of_utc(
+    tmp_path: Path, year: int, calendar: str, instrument: str, spec: str, hours: str, winter: str, summer: str
+) -> None:
+    """New York and Chicago change on the same Sundays, at 2:00 of their own: while every market is closed."""
+    found = schedule(tmp_path, calendar, instrument, spec, hours)
+    zone = ZoneInfo(str(found.execution_timezone))
+    sessions = loaded(found, instrument, spec, hours, range(year, year + 1))
+    clocks = [dt.datetime.fromisoformat(sessions[day]).replace(tzinfo=zone) for day in CLOCK_CHANGES[year]]
+    assert [f"{clock.astimezone(UTC):%H:%M}" for clock in clocks] == [winter, summer, summer, winter]
 
 
 def test_currencies_are_loaded_after_five_in_new_york_on_every_weekday_but_two_holidays(tmp_path: Path) -> None:
@@ -110,13 +131,23 @@ def test_crypto_is_loaded_after_every_utc_midnight(tmp_path: Path) -> None:
     assert loaded(found, "BTC/USD.PAXOS", "1-MINUTE-LAST", "all", range(2024, 2027)) == expected
 
 
-def test_index_futures_are_loaded_after_the_end_of_the_window_also_when_they_stop_early(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hours", ["rth", "all"])
+@pytest.mark.parametrize(("calendar", "instrument"), [("CME", "ESH5.CME"), ("CBOT", "ZNH5.CBOT"), ("NYMEX", "CLG5.NYMEX"), ("COMEX", "GCG5.COMEX")])
+def test_futures_are_loaded_after_the_end_of_the_window_also_when_they_stop_early(tmp_path: Path, calendar: str, instrument: str, hours: str) -> None:
     """On short days products of one exchange stop at hours of their own; 16:00 Chicago holds all of them."""
-    found = schedule(tmp_path, "CME", "ESH5.CME", "1-MINUTE-LAST", "rth")
-    closed = globex.CLOSED["CME"].split()
-    days = [str(day) for day in weekdays(range(2024, 2026)) if str(day) not in closed]
-    assert loaded(found, "ESH5.CME", "1-MINUTE-LAST", "rth", range(2024, 2026)) == {day: f"{day} 16:15" for day in days}
-    assert {"2024-07-04", "2025-01-09"} <= set(days)
+    found = schedule(tmp_path, calendar, instrument, "1-MINUTE-LAST", hours)
+    closed = globex.CLOSED[calendar].split()
+    days = [str(day) for day in weekdays(range(2024, 2027)) if str(day) not in closed]
+    assert loaded(found, instrument, "1-MINUTE-LAST", hours, range(2024, 2027)) == {day: f"{day} 16:15" for day in days}
+    short = [day for day, close in globex.CLOSES[calendar].items() if day >= "2024" and close != "16:00"]
+    assert len(short) >= 4
+    assert set(short) <= set(days)
+
+
+def test_index_options_are_loaded_on_every_session_of_stocks(tmp_path: Path) -> None:
+    """Cboe keeps the holidays of stocks (NYSE holiday notices); its curb session ends at 16:00 Chicago."""
+    found = schedule(tmp_path, "CBOE", "SPX.CBOE", "1-MINUTE-LAST")
+    assert loaded(found, "SPX.CBOE", "1-MINUTE-LAST", "all", range(2024, 2027)) == nyse_sessions(regular="16:15", early="16:15")
 
 
 def test_a_day_bar_of_currencies_waits_for_the_end_of_its_utc_date(tmp_path: Path) -> None:

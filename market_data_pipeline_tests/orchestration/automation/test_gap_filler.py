@@ -12,13 +12,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import JobFailureData, RunFailureReason
 
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.gap_filler import RUN_TAG, gap_filler_sensor
 from market_data_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
-from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
+from market_data_pipeline_tests.gateway import RunningGateway
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
 from market_data_pipeline_tests.orchestration.automation.ticking import Ticking, loaded, places_of
-from market_data_pipeline_tests.orchestration.conftest import Project, opened, write_csv, write_project
+from market_data_pipeline_tests.orchestration.brokered import brokered_project
+from market_data_pipeline_tests.orchestration.conftest import Project, started, write_csv
 
 NVDA = Series.of("NVDA.NASDAQ", "5-MINUTE-LAST")
 BARS = "brokered/bars_5_minute_last"
@@ -35,22 +38,10 @@ universes:
 """
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with start_gateway(tmp_path_factory.mktemp("gateway"), "--no-pacing") as running:
-        yield running
-
-
 @pytest.fixture
-def brokered(tmp_path: Path, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def brokered(tmp_path: Path, gateway: RunningGateway) -> Iterator[Project]:
     """Two stocks of the broker, 9 sessions each: 2024-01-02 to 2024-01-12 (NYSE holiday calendar 2024)."""
-    monkeypatch.setenv("IB_PORT", str(gateway.port))
-    monkeypatch.setenv("IB_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("IB_PACING_DB", str(tmp_path / "pacing.sqlite"))
-    monkeypatch.setenv("IB_WAIT_SCALE", "0.01")
-    write_project(tmp_path)
-    (tmp_path / "watchlist.yaml").write_text(_UNIVERSE)
-    with opened(tmp_path) as project:
+    with brokered_project(tmp_path, gateway, _UNIVERSE) as project:
         yield project
 
 
@@ -88,6 +79,7 @@ def nvda_only(project: Project, *more: str) -> None:
     assert project.run("watchlist_partitions").success
 
 
+@tries("gap_filler", Situation.FIRST_TICK, Situation.NOTHING_TO_DO, Situation.NEW_WORK)
 def test_what_is_missing_is_filled_and_then_all_is_complete(brokered: Project, gateway: RunningGateway) -> None:
     """Two sessions in the first week of 2024 and five in the next: two requests of a week at most for each stock."""
     sensor = ticking(brokered)
@@ -133,6 +125,7 @@ def test_what_a_run_fills_already_is_not_launched_again(brokered: Project) -> No
     assert len(sensor.tick().runs) == 1
 
 
+@tries("gap_filler", Situation.TWICE)
 def test_the_same_tick_again_has_the_same_keys(brokered: Project) -> None:
     """The daemon died after it launched and before it kept the cursor: Dagster launches a key once."""
     sensor = ticking(brokered)
@@ -144,17 +137,20 @@ def test_the_same_tick_again_has_the_same_keys(brokered: Project) -> None:
     assert sensor.tick().runs == []
 
 
+@tries("gap_filler", Situation.RESTART)
 def test_a_restart_goes_on_from_the_cursor(brokered: Project) -> None:
     first = ticking(brokered)
     (run,) = first.tick().runs
     assert first.execute(run).success
-    second = ticking(brokered)
-    second.cursor = first.cursor
-    assert second.tick().said == "all complete."
-    second.cursor = "{broken"
-    assert second.tick().said == "all complete."
+    with started(brokered.root) as again:
+        second = ticking(again)
+        second.cursor = first.cursor
+        assert second.tick().said == "all complete."
+        second.cursor = "{broken"
+        assert second.tick().said == "all complete."
 
 
+@tries("gap_filler", Situation.FAULT)
 def test_a_dead_gateway_is_looked_at_after_5_then_10_minutes(brokered: Project, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     port, clock = closed_port(), Clock()
     monkeypatch.setenv("IB_PORT", str(port))
@@ -188,6 +184,22 @@ def test_a_run_that_found_nobody_counts_against_the_gateway_and_not_the_sessions
         gone.setenv("IB_PORT", str(closed_port()))
         assert not sensor.execute(run).success
     assert "did not answer, looking again at" in sensor.tick().said
+    assert '"failed":{}' in str(sensor.cursor)
+
+
+@pytest.mark.parametrize("stopped", ["killed", "never started", "interrupted"])
+def test_a_run_that_was_stopped_from_outside_says_nothing_of_its_sessions(brokered: Project, stopped: str) -> None:
+    """Neither counts it as a try of the sessions, nor as a word of the gateway, and the next tick asks again, however often that happens."""
+    sensor = ticking(brokered)
+    job = brokered.definitions.resolve_job_def("brokered_bars")
+    for _ in range(4):
+        (run,) = sensor.tick().runs
+        under_way = brokered.instance.create_run_for_job(job, tags={**run.tags}, status=dg.DagsterRunStatus.STARTED)
+        assert sensor.tick().runs == []
+        reasons = {"never started": RunFailureReason.START_TIMEOUT, "interrupted": RunFailureReason.UNEXPECTED_TERMINATION}
+        data = JobFailureData(None, reasons[stopped]) if stopped in reasons else None
+        brokered.instance.report_run_failed(under_way, job_failure_data=data)
+    assert len(sensor.tick().runs) == 1
     assert '"failed":{}' in str(sensor.cursor)
 
 
@@ -259,6 +271,21 @@ def age(project: Project) -> None:
     """Let the files be a minute old."""
     for path in (project.root / "csv").iterdir():
         os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+def test_sessions_that_the_loaded_code_has_no_partitions_of_wait_for_a_reload(project: Project) -> None:
+    """Dagster refuses to make such a run, and one that is refused in the middle of a tick stops the others of that tick."""
+    age(project)
+    sensor = ticking(project)
+    path = project.root / "watchlist.yaml"
+    path.write_text(path.read_text().replace("start: 2024-01-02", "start: 2023-12-01").replace("end: 2024-01-31", "end: 2024-02-29"))
+    (run,) = sensor.tick().runs
+    assert ranges([run]) == [("2024-01-02|AAPL.NASDAQ", "2024-01-31|MSFT.NASDAQ")]
+    assert sensor.execute(run).success
+    assert sensor.tick().said == (
+        "all complete; sessions of stocks from 2023-12-01 to before 2024-01-02 and sessions of stocks after 2024-01-31: "
+        "click Reload definitions (Deployment, Code locations), and they follow."
+    )
 
 
 def test_an_instrument_that_is_no_partition_yet_waits_for_it(project: Project) -> None:

@@ -13,6 +13,7 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.inbox import inbox_job, inbox_sensor
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.resources import CatalogResource
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
 from market_data_pipeline_tests.orchestration.automation.ticking import Ticking, places_of
 from market_data_pipeline_tests.orchestration.conftest import Project, write_csv
 from market_data_pipeline_tests.orchestration.test_bars import failure_of
@@ -48,10 +49,12 @@ def execute(project: Project, run: dg.RunRequest | None = None) -> dg.ExecuteInP
     return job.execute_in_process(run_config=run.run_config if run else None, instance=project.instance, raise_on_error=False)
 
 
+@tries("inbox", Situation.NOTHING_TO_DO)
 def test_an_empty_inbox_is_nothing_to_do(project: Project) -> None:
     assert ticking(project).tick().said == f"Nothing lies in {project.root / 'inbox'}."
 
 
+@tries("inbox", Situation.FIRST_TICK, Situation.NEW_WORK)
 def test_a_complete_file_is_imported_shown_at_its_bars_and_moved(project: Project) -> None:
     file = put(project)
     sensor = ticking(project)
@@ -77,6 +80,7 @@ def test_a_file_that_grows_waits_for_two_ticks_that_see_the_same(project: Projec
     assert len(sensor.tick().runs) == 1
 
 
+@tries("inbox", Situation.FAULT)
 def test_a_bad_file_fails_the_run_and_lies_beside_its_report(project: Project) -> None:
     file = put(project)
     file.write_text(file.read_text().replace(",", ",-", 1).replace("timestamp,-open", "timestamp,open").replace("09:35:00,", "09:35:00,-", 1))
@@ -92,6 +96,7 @@ def test_a_bad_file_fails_the_run_and_lies_beside_its_report(project: Project) -
     assert project.catalog.series() == []
 
 
+@tries("inbox", Situation.TWICE)
 def test_the_same_file_seen_twice_is_one_event_and_put_back_it_is_another(project: Project) -> None:
     file = put(project)
     sensor = ticking(project)
@@ -113,6 +118,7 @@ def test_while_an_import_works_no_other_is_launched(project: Project) -> None:
     assert len(sensor.tick().runs) == 1
 
 
+@tries("inbox", Situation.RESTART)
 def test_a_process_that_died_in_the_middle_is_followed_by_another(project: Project) -> None:
     """Half of the sessions are stored, the file still lies there, and nothing says that the try ended."""
     from market_data_pipeline.ingest.inbox_journal import InboxJournal, identity_of

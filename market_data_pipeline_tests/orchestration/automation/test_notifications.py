@@ -22,7 +22,9 @@ from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.instants import ns
-from market_data_pipeline_tests.orchestration.conftest import Project
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
+from market_data_pipeline_tests.orchestration.automation.ticking import unreadable_ledger
+from market_data_pipeline_tests.orchestration.conftest import Project, started
 
 AAPL = Series.of("AAPL.NASDAQ", "5-MINUTE-LAST")
 SECRET = "T0K3N-of-a-chat"
@@ -155,6 +157,66 @@ def test_a_run_that_failed_is_told_with_its_own_words(project: Project, server: 
     assert server.got[0]["text"] == line["text"]
 
 
+class Failures:
+    """The failure sensor over an instance, with the cursor that the daemon keeps."""
+
+    def __init__(self, project: Project, channel: Channel) -> None:
+        self._instance, self._sensor = project.instance, failure_sensor(channel)
+        self.cursor: str | None = None
+
+    def tick(self) -> int:
+        """Tick; return how many runs it dealt with, each without an error of its own."""
+        with dg.build_sensor_context(self._instance, self.cursor) as context:
+            data = self._sensor.evaluate_tick(context)
+        self.cursor = data.cursor or self.cursor
+        assert [reaction.error for reaction in data.dagster_run_reactions or ()] == [None] * len(data.dagster_run_reactions or ())
+        return len(data.dagster_run_reactions or ())
+
+
+@tries("notify_failures", Situation.FIRST_TICK, Situation.NOTHING_TO_DO, Situation.NEW_WORK)
+def test_failures_are_told_from_the_first_tick_on(project: Project, server: Server) -> None:
+    fail(project)
+    file = project.root / "n.jsonl"
+    failures = Failures(project, Channel(file, server.url))
+    assert failures.tick() == 0, "what failed before is history"
+    assert failures.tick() == 0
+    assert lines(file) == []
+    result = fail(project)
+    assert failures.tick() == 1
+    assert [line["run_id"] for line in lines(file)] == [notice["run_id"] for notice in server.got] == [result.run_id]
+    assert project.run("stocks_instruments", "AAPL.NASDAQ").success
+    assert failures.tick() == 0, "a run that succeeds is no news"
+
+
+@tries("notify_failures", Situation.FAULT)
+def test_a_webhook_that_fails_loses_no_failure(project: Project, server: Server) -> None:
+    server.status = 500
+    failures = Failures(project, Channel(project.root / "n.jsonl", server.url))
+    failures.tick()
+    result = fail(project)
+    assert failures.tick() == 1
+    (line,) = lines(project.root / "n.jsonl")
+    assert (line["run_id"], line["webhook"]) == (result.run_id, "127.0.0.1 answered 500")
+    assert failures.tick() == 0
+
+
+@tries("notify_failures", Situation.TWICE, Situation.RESTART)
+def test_a_failure_is_told_once_though_the_daemon_died_after_it_was_told(project: Project) -> None:
+    file = project.root / "n.jsonl"
+    failures = Failures(project, Channel(file, None))
+    failures.tick()
+    before = failures.cursor
+    told = fail(project)
+    assert failures.tick() == 1
+    while_nothing_ran = fail(project)
+    with started(project.root) as again:
+        restarted = Failures(again, Channel(file, None))
+        restarted.cursor = before
+        while restarted.tick():
+            pass
+    assert [line["run_id"] for line in lines(file)] == [told.run_id, while_nothing_ran.run_id]
+
+
 class Gaps:
     """The gap sensor of a project, with its cursor."""
 
@@ -180,6 +242,7 @@ def remove(project: Project, session: dt.date) -> None:
     (project.catalog.layout.series_folder(AAPL) / row.file).unlink()
 
 
+@tries("notify_gaps", Situation.NOTHING_TO_DO, Situation.NEW_WORK, Situation.TWICE)
 def test_a_new_gap_is_told_once_with_its_command_and_again_when_it_comes_back(project: Project, server: Server) -> None:
     project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-30|AAPL.NASDAQ")
     file = project.root / "n.jsonl"
@@ -207,6 +270,33 @@ def test_a_new_gap_is_told_once_with_its_command_and_again_when_it_comes_back(pr
     assert len(lines(file)) == 2
 
 
+@tries("notify_gaps", Situation.FAULT)
+def test_while_the_catalog_cannot_be_read_nothing_is_told_and_nothing_is_forgotten(project: Project) -> None:
+    project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-31|AAPL.NASDAQ")
+    gaps = Gaps(project, Channel(project.root / "n.jsonl", None))
+    gaps.tick()
+    remove(project, dt.date(2024, 1, 10))
+    with unreadable_ledger(project):
+        assert gaps.tick().startswith("The catalog cannot be read")
+        assert lines(project.root / "n.jsonl") == []
+    assert gaps.tick() == "Told of 1 new gaps."
+
+
+@tries("notify_gaps", Situation.RESTART)
+def test_a_gap_that_came_while_nothing_ran_is_told_once_after_the_start(project: Project) -> None:
+    project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-31|AAPL.NASDAQ")
+    file = project.root / "n.jsonl"
+    before = Gaps(project, Channel(file, None))
+    before.tick()
+    remove(project, dt.date(2024, 1, 10))
+    with started(project.root) as again:
+        after = Gaps(again, Channel(file, None))
+        after.cursor = before.cursor
+        assert after.tick() == "Told of 1 new gaps."
+        assert after.tick() == "No new gap in 1 stored series."
+    assert [line["first"] for line in lines(file)] == ["2024-01-10"]
+
+
 def test_a_gap_that_grows_tells_what_is_new(project: Project) -> None:
     project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-31|AAPL.NASDAQ")
     remove(project, dt.date(2024, 1, 10))
@@ -218,6 +308,7 @@ def test_a_gap_that_grows_tells_what_is_new(project: Project) -> None:
     assert [(line["first"], line["last"]) for line in lines(project.root / "n.jsonl")] == [("2024-01-09", "2024-01-09"), ("2024-01-11", "2024-01-11")]
 
 
+@tries("notify_gaps", Situation.FIRST_TICK)
 def test_an_empty_catalog_and_a_broken_cursor_are_a_first_look(project: Project) -> None:
     gaps = Gaps(project, Channel(project.root / "n.jsonl", None))
     assert gaps.tick().startswith("First look: 0 sessions")

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.definitions.partitions.snap import PartitionsSnap
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from market_data_pipeline.cli.main import main
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.reconcile import Limits, reconcile_sensor
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
 from market_data_pipeline_tests.orchestration.automation.ticking import Ticking, loaded, places_of
 from market_data_pipeline_tests.orchestration.conftest import Project, opened, write_csv, write_project
 
@@ -41,6 +44,7 @@ def bar_files(project: Project) -> list[Path]:
     return sorted((project.root / "catalog" / "data" / "bar" / AAPL.folder).glob("*.parquet"))
 
 
+@tries("catalog_reconcile", Situation.FIRST_TICK)
 def test_a_first_tick_shows_what_was_stored_before_dagster_was_there(project: Project) -> None:
     import_outside(project)
     told = ticking(project).tick()
@@ -53,6 +57,31 @@ def test_a_first_tick_shows_what_was_stored_before_dagster_was_there(project: Pr
     assert metadata["outcome"].value == "found in the catalog"
 
 
+def test_the_page_need_not_count_what_a_tick_told_or_wiped(project: Project) -> None:
+    """What the page counts by is kept beside the asset's key; without it, 250,000 partitions are counted while somebody waits."""
+    import_outside(project)
+    sensor = ticking(project)
+    sensor.tick()
+    assert len(counted(project)) == 21
+    bar_files(project)[3].unlink()
+    sensor.tick()
+    assert len(counted(project)) == 20
+
+
+def counted(project: Project) -> set[str]:
+    """Return the partitions by which the page counts, as a webserver that knows the definition from its snapshot finds them."""
+    (record,) = project.instance.get_asset_records([KEY])
+    definition = project.definitions.resolve_assets_def(KEY).partitions_def
+    assert definition is not None
+    as_page_knows_it = PartitionsSnap.from_def(definition).get_partitions_definition()
+    status = record.asset_entry.cached_status
+    assert status is not None
+    with partition_loading_context(None, project.instance):
+        assert status.partitions_def_id == as_page_knows_it.get_serializable_unique_identifier()
+        return set(status.deserialize_materialized_partition_subsets(as_page_knows_it).get_partition_keys())
+
+
+@tries("catalog_reconcile", Situation.NOTHING_TO_DO)
 def test_nothing_to_do_writes_nothing(project: Project) -> None:
     import_outside(project)
     sensor = ticking(project)
@@ -67,6 +96,7 @@ def test_what_a_run_stored_and_told_is_not_told_again(project: Project) -> None:
     assert events(project) == 21
 
 
+@tries("catalog_reconcile", Situation.NEW_WORK)
 def test_new_sessions_of_a_series_that_is_known_are_told_alone(project: Project) -> None:
     assert project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-12|AAPL.NASDAQ").success  # 9 sessions
     sensor = ticking(project)
@@ -130,6 +160,7 @@ def test_the_run_that_made_a_wiped_partition_keeps_its_log(project: Project) -> 
     assert record.asset_entry.last_materialization is None
 
 
+@tries("catalog_reconcile", Situation.FAULT)
 def test_a_catalog_that_is_not_there_wipes_nothing(project: Project) -> None:
     """A disk that is not mounted is no reason to forget years."""
     import_outside(project)
@@ -151,6 +182,7 @@ def test_a_tick_does_only_so_much_and_the_next_goes_on(project: Project) -> None
     assert events(project) == 21
 
 
+@tries("catalog_reconcile", Situation.TWICE)
 def test_a_cursor_that_was_lost_tells_nothing_twice(project: Project) -> None:
     """The daemon was killed after a tick and before it could keep the cursor; then the instance is opened anew."""
     import_outside(project)
@@ -160,6 +192,7 @@ def test_a_cursor_that_was_lost_tells_nothing_twice(project: Project) -> None:
     assert events(project) == 21
 
 
+@tries("catalog_reconcile", Situation.RESTART)
 @pytest.mark.slow
 def test_another_process_goes_on_from_the_cursor(tmp_path: Path) -> None:
     write_project(tmp_path)

@@ -10,13 +10,14 @@ import dagster as dg
 import pytest
 
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.orchestration.automation.loading import instruments_of
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.refresh import Seen, look, refresh_sensor
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
-from market_data_pipeline_tests.orchestration.conftest import Project, opened, write_project
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
+from market_data_pipeline_tests.orchestration.automation.ticking import unreadable_ledger
+from market_data_pipeline_tests.orchestration.conftest import Project, opened, started, write_project
 
 AAPL = str(Series.of("AAPL.NASDAQ", "5-MINUTE-LAST"))
 Launched = list[tuple[str, str]]
@@ -101,6 +102,27 @@ def replace_session(project: Project, instrument: str, session: str) -> None:
     assert project.run("stocks_bars", f"{session}|{instrument}", config=config).success
 
 
+@tries("refresh", Situation.FIRST_TICK)
+def test_the_first_tick_remembers_what_it_sees_and_the_next_acts(sensor: Sensor, project: Project) -> None:
+    replace_session(project, "AAPL.NASDAQ", "2024-01-10")
+    sensor.cursor = None
+    assert sensor.tick() == []
+    assert "is waited for: it is being loaded, or has just changed" in sensor.said
+    assert sensor.tick() == [("stocks_availability", "AAPL.NASDAQ to AAPL.NASDAQ"), ("backtest", "cross")]
+
+
+@tries("refresh", Situation.RESTART)
+def test_what_changed_before_a_restart_is_acted_on_once_after_it(sensor: Sensor, project: Project) -> None:
+    replace_session(project, "AAPL.NASDAQ", "2024-01-10")
+    assert sensor.tick() == []
+    with started(project.root) as again:
+        restarted = Sensor(again)
+        restarted.cursor = sensor.cursor
+        assert restarted.settle() == [("stocks_availability", "AAPL.NASDAQ to AAPL.NASDAQ"), ("backtest", "cross")]
+        assert restarted.settle() == []
+
+
+@tries("refresh", Situation.NOTHING_TO_DO)
 def test_what_is_up_to_date_is_left_alone(sensor: Sensor) -> None:
     assert sensor.tick() == []
     assert sensor.said == "Availability and backtests are up to date with the bars of 2 series."
@@ -110,6 +132,7 @@ def test_what_is_up_to_date_is_left_alone(sensor: Sensor) -> None:
     assert sensor.settle() == []
 
 
+@tries("refresh", Situation.NEW_WORK)
 def test_changed_bars_of_one_instrument_refresh_only_what_uses_them(sensor: Sensor, project: Project) -> None:
     replace_session(project, "AAPL.NASDAQ", "2024-01-10")
     assert sensor.tick() == [], "a tick sees it, the next one acts"
@@ -129,6 +152,7 @@ def test_sessions_that_are_shown_again_but_did_not_change_refresh_nothing(sensor
     assert sensor.settle() == []
 
 
+@tries("refresh", Situation.TWICE)
 def test_the_same_change_is_acted_on_once_though_the_daemon_died_before_it_kept_the_cursor(sensor: Sensor, project: Project) -> None:
     replace_session(project, "AAPL.NASDAQ", "2024-01-10")
     sensor.tick()
@@ -169,22 +193,15 @@ def test_a_dropped_spec_becomes_a_partition_and_a_broken_one_stops_nothing(senso
     assert sensor.settle() == [("stocks_availability", "AAPL.NASDAQ to AAPL.NASDAQ"), ("backtest", "cross"), ("backtest", "dropped")]
 
 
+@tries("refresh", Situation.FAULT)
 def test_a_catalog_that_cannot_be_read_is_said_and_nothing_is_forgotten(sensor: Sensor, project: Project) -> None:
     replace_session(project, "AAPL.NASDAQ", "2024-01-10")
     sensor.tick()
-    ledger = project.root / "catalog" / "ledger.sqlite"
-    kept = {file: file.read_bytes() for file in ledger.parent.glob("ledger.sqlite*")}
-    for file in kept:
-        file.unlink()
-    ledger.write_bytes(b"this is no database, by any means" * 100)
     before = sensor.cursor
-    assert sensor.tick() == []
-    assert "cannot be read" in sensor.said
-    assert sensor.cursor in (None, before), "none leaves what the daemon kept"
-    for file in ledger.parent.glob("ledger.sqlite*"):
-        file.unlink()
-    for file, content in kept.items():
-        file.write_bytes(content)
+    with unreadable_ledger(project):
+        assert sensor.tick() == []
+        assert "cannot be read" in sensor.said
+        assert sensor.cursor in (None, before), "none leaves what the daemon kept"
     sensor.cursor = before
     assert ("backtest", "cross") in sensor.settle()
 
@@ -197,12 +214,3 @@ def test_a_series_is_ready_once_it_has_been_still_for_a_tick() -> None:
     ready, seen = look(seen, {"A": "2"}, {"B"}, 160.0)
     assert (ready, dict(seen.waiting)) == ([], {"B": 100.0}), "it vanished just now"
     assert look(seen, {"A": "2"}, {"B"}, 160.0 + 3_600)[0] == ["B"], "nothing is held back for longer than an hour"
-
-
-def test_a_run_says_by_its_tags_which_instruments_it_loads() -> None:
-    registered = ["A.NASDAQ", "B.NASDAQ", "C.NASDAQ"]
-    assert instruments_of({PARTITION_TAG: "2024-01-02|B.NASDAQ"}, registered) == frozenset({"B.NASDAQ"})
-    assert instruments_of({RANGE_START_TAG: "2024-01-02|A.NASDAQ", RANGE_END_TAG: "2024-01-31|B.NASDAQ"}, registered) == frozenset(
-        {"A.NASDAQ", "B.NASDAQ"}
-    )
-    assert instruments_of({}, registered) is None

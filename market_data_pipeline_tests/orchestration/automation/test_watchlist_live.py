@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline_tests.orchestration.conftest import Project, write_csv
-from market_data_pipeline_tests.orchestration.page import dagster_dev
-
-_START = """mutation { startSensor(sensorSelector: {repositoryLocationName: "market_data_pipeline", repositoryName: "__repository__",
-  sensorName: "watchlist_loads"}) { __typename } }"""
+from market_data_pipeline_tests.orchestration.page import dagster_dev, wait_until
 
 
 @pytest.mark.slow
@@ -23,21 +17,14 @@ def test_a_name_written_into_the_watchlist_is_loaded_by_the_running_daemon(proje
         return available is not None and available.complete == 21
 
     with dagster_dev(project.root / "home", project.settings) as page:
-        assert page.ask(_START)["startSensor"]["__typename"] == "Sensor"
-        _wait_until(lambda: stored("AAPL.NASDAQ") and stored("MSFT.NASDAQ"))
+        page.start_sensor("watchlist_loads")
+        wait_until(lambda: stored("AAPL.NASDAQ") and stored("MSFT.NASDAQ"), 180)
         write_csv(project.root / "csv" / "GOOGL.NASDAQ-5-MINUTE-LAST.csv", "GOOGL.NASDAQ")
         definitions = project.root / "instruments.yaml"
         definitions.write_text(definitions.read_text() + '  - {id: "GOOGL.NASDAQ", type: equity, currency: USD, price_precision: 2}\n')
         path = project.root / "watchlist.yaml"
         path.write_text(path.read_text().replace('"MSFT.NASDAQ"]', '"MSFT.NASDAQ", "GOOGL.NASDAQ"]'))
-        _wait_until(lambda: stored("GOOGL.NASDAQ"))
-        _wait_until(lambda: all(run.is_finished for run in project.instance.get_runs()))
+        wait_until(lambda: stored("GOOGL.NASDAQ"), 180)
+        wait_until(lambda: all(run.is_finished for run in project.instance.get_runs()), 180)
     assert {run.status.value for run in project.instance.get_runs(limit=50)} == {"SUCCESS"}
     assert len([key for key in project.shown("stocks/bars_5_minute_last") if key.endswith("GOOGL.NASDAQ")]) == 21
-
-
-def _wait_until(holds: Callable[[], bool], timeout_s: float = 180) -> None:
-    give_up = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < give_up, f"not within {timeout_s} s"
-        time.sleep(0.5)

@@ -21,7 +21,8 @@ from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.instants import NEW_YORK, ns
-from market_data_pipeline_tests.orchestration.conftest import Project, opened, write_csv, write_project
+from market_data_pipeline_tests.orchestration.automation.situations import Situation, tries
+from market_data_pipeline_tests.orchestration.conftest import Project, opened, started, write_csv, write_project
 
 _BROKERED = """
 universes:
@@ -103,6 +104,7 @@ NVDA = [
 AMD = [(job, first.replace("NVDA", "AMD"), last.replace("NVDA", "AMD")) for job, first, last in NVDA]
 
 
+@tries("watchlist_loads", Situation.FIRST_TICK, Situation.NOTHING_TO_DO)
 @pytest.mark.usefixtures("listener")
 def test_definitions_and_history_are_launched_once_by_year(brokered: Project) -> None:
     loader = Loader(brokered)
@@ -110,6 +112,7 @@ def test_definitions_and_history_are_launched_once_by_year(brokered: Project) ->
     assert loader.tick() == "All that the watchlist names was launched before, or is stored."
 
 
+@tries("watchlist_loads", Situation.TWICE)
 @pytest.mark.usefixtures("listener")
 def test_a_restart_without_its_cursor_launches_nothing_twice(brokered: Project) -> None:
     loader = Loader(brokered)
@@ -120,6 +123,22 @@ def test_a_restart_without_its_cursor_launches_nothing_twice(brokered: Project) 
     assert loader.tick() == []
 
 
+@pytest.mark.usefixtures("listener")
+@tries("watchlist_loads", Situation.RESTART)
+def test_after_a_restart_only_what_was_written_meanwhile_is_launched(brokered: Project) -> None:
+    before = Loader(brokered)
+    before.tick()
+    edit(brokered, '"AMD.NASDAQ"]', '"AMD.NASDAQ", "META.NASDAQ"]')
+    with started(brokered.root) as again:
+        after = Loader(again)
+        after.cursor = before.cursor
+        launched = after.tick()
+        assert isinstance(launched, list)
+        assert {first.rpartition("|")[2] for _, first, _ in launched} == {"META.NASDAQ"}
+        assert after.tick() == "All that the watchlist names was launched before, or is stored."
+
+
+@tries("watchlist_loads", Situation.NEW_WORK)
 @pytest.mark.usefixtures("listener")
 def test_a_new_instrument_is_defined_and_loaded_from_the_start_of_its_universe(brokered: Project) -> None:
     loader = Loader(brokered)
@@ -147,6 +166,7 @@ def test_a_start_that_moves_back_loads_the_older_part_only_once_the_code_is_load
     assert loader.tick() == "All that the watchlist names was launched before, or is stored."
 
 
+@tries("watchlist_loads", Situation.FAULT)
 def test_while_no_gateway_listens_nothing_is_launched_and_then_it_is(brokered: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IB_PORT", "1")
     loader = Loader(brokered)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -22,6 +24,21 @@ def loaded(project: Project) -> tuple[Watchlist, list[UniverseParts]]:
     """Return what the code location has in memory."""
     watchlist = read_watchlist(project.root / "watchlist.yaml")
     return watchlist, [universe_parts(watchlist, name) for name in watchlist.universes]
+
+
+@contextmanager
+def unreadable_ledger(project: Project) -> Iterator[None]:
+    """Put something that is no database where the ledger was, until the block ends."""
+    ledger = project.root / "catalog" / "ledger.sqlite"
+    kept = {file: file.read_bytes() for file in ledger.parent.glob("ledger.sqlite*")}
+    for file in kept:
+        file.unlink()
+    ledger.write_bytes(b"this is no database, by any means" * 100)
+    yield
+    for file in ledger.parent.glob("ledger.sqlite*"):
+        file.unlink()
+    for file, content in kept.items():
+        file.write_bytes(content)
 
 
 @dataclass(frozen=True)
