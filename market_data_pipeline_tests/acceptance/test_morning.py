@@ -107,7 +107,8 @@ def play(days: TradingDays) -> None:
 
     pass_by(days, "2024-12-02 10:00")
     close(days, "2024-12-02 16:15")
-    pass_by(days, *(f"2024-12-02 16:{minute}" for minute in (21, 41, 47)), "2024-12-02 18:00")
+    pass_by(days, *(f"2024-12-02 16:{minute}" for minute in (21, 41, 47)))
+    pass_by(days, "2024-12-02 18:00", "2024-12-02 18:10", "2024-12-02 18:20")
 
 
 def pass_by(days: TradingDays, *moments: str) -> None:
