@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,8 @@ from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# "America/New_York+7": a clock that runs some hours ahead of a zone and changes with it, as those of many MetaTrader servers.
+_AHEAD = re.compile(r"(?P<zone>[A-Za-z_]+/[A-Za-z_]+)\+(?P<hours>\d{1,2})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,17 @@ def _changes_of_year(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def split_zone(name: str) -> tuple[str, int]:
+    """Return the IANA zone of a clock and the hours by which the clock runs ahead of it: `America/New_York+7` is 7. `Etc/GMT+5` is a zone."""
+    match = _AHEAD.fullmatch(name)
+    return (name, 0) if match is None or match["zone"].startswith("Etc/") else (match["zone"], int(match["hours"]))
+
+
 def _second_of(year: int) -> int:
     return int((dt.datetime(year, 1, 1, tzinfo=dt.UTC) - _EPOCH).total_seconds())
 
 
 def _offset_s(zone: str, second: int) -> int:
-    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zoneinfo.ZoneInfo(zone)).utcoffset()
-    return int(offset.total_seconds()) if offset is not None else 0
+    place, ahead = split_zone(zone)
+    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zoneinfo.ZoneInfo(place)).utcoffset()
+    return int(offset.total_seconds()) + ahead * 3_600 if offset is not None else 0
