@@ -12,7 +12,7 @@ import pyarrow as pa
 from market_data_pipeline.domain.bar_types import DAY_NS, BarSpec
 from market_data_pipeline.domain.errors import ConfigurationError, QuestionUnanswered, SourceRefused, UsageError
 from market_data_pipeline.sources.csv.known_layouts import LAYOUTS
-from market_data_pipeline.sources.csv.layout import DELIMITERS, OPTIONAL, CsvLayout, Stamp
+from market_data_pipeline.sources.csv.layout import DELIMITERS, OPTIONAL, CsvLayout, Prices, Stamp
 from market_data_pipeline.sources.csv.lines import byte_size, read_blocks, refuse_other_files
 from market_data_pipeline.sources.csv.time_forms import TimeForm, form_of
 from market_data_pipeline.sources.csv.times import parse_times
@@ -33,6 +33,8 @@ class FileColumns:
         form: The form of the time stamps.
         first_data_line: Number of the first line behind the header.
         line_bytes: Mean bytes of a line, to estimate how many there are.
+        symbol: The symbol whose rows are taken; None where there is but one.
+        prices: Which of a file's prices are taken.
     """
 
     path: Path
@@ -43,6 +45,8 @@ class FileColumns:
     form: TimeForm
     first_data_line: int
     line_bytes: float
+    symbol: str | None = None
+    prices: Prices = Prices.AS_WRITTEN
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def hours_of(partitions: Partitions, first_ns: int, last_ns: int) -> VenueHours:
     around = slice(*np.searchsorted(calendar.end_ns, [first_ns - 10 * DAY_NS, last_ns + 10 * DAY_NS]))
     if calendar.name == "FX":
         week = _currency_weeks(first_ns, last_ns)
-        return VenueHours(week, (_named("IDEALPRO's days (17:15 to 17:00 New York)", calendar, "open_ns", "close_ns", around),), calendar.time_zone, True)
+        return VenueHours(
+            week, (_named("IDEALPRO's days (17:15 to 17:00 New York)", calendar, "open_ns", "close_ns", around),), calendar.time_zone, True
+        )
     pairs = (
         ("regular hours", "open_ns", "close_ns"),
         ("extended hours", "pre_ns", "end_ns"),

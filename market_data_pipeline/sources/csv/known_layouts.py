@@ -8,9 +8,7 @@ from market_data_pipeline.sources.csv.layout import CsvLayout, Stamp
 
 _GENERIC = CsvLayout(time="timestamp", open="open", high="high", low="low", close="close", volume="volume", name="generic")
 _NUMBERED = CsvLayout(time=1, open=2, high=3, low=4, close=5, volume=6, header=False)
-_TAGGED = CsvLayout(
-    time="<DATE>", clock="<TIME>", open="<OPEN>", high="<HIGH>", low="<LOW>", close="<CLOSE>", volume="<VOL>", symbol="<TICKER>"
-)
+_TAGGED = CsvLayout(time="<DATE>", clock="<TIME>", open="<OPEN>", high="<HIGH>", low="<LOW>", close="<CLOSE>", volume="<VOL>", symbol="<TICKER>")
 _DUKASCOPY = "%d.%m.%Y %H:%M:%S.%f"
 _METATRADER_4 = CsvLayout(
     time=1,

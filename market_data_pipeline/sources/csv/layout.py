@@ -30,6 +30,13 @@ class Stamp(StrEnum):
     CLOSE = "close"
 
 
+class Prices(StrEnum):
+    """Which prices of a file are taken: as written, or scaled to its column of adjusted closes."""
+
+    AS_WRITTEN = "as written"
+    ADJUSTED = "adjusted"
+
+
 @dataclass(frozen=True)
 class CsvLayout:
     """How a CSV file is to be read.
@@ -97,7 +104,9 @@ class CsvLayout:
         if self.decimal_mark == "," == self.delimiter:
             raise ConfigurationError(f"CSV layout {self.name!r}: delimiter and decimal_mark are both a comma.")
         if set(self.number_marks) - set("$€£, '") or (self.number_marks and self.decimal_mark in self.number_marks):
-            raise ConfigurationError(f"CSV layout {self.name!r}: number_marks {self.number_marks!r} may hold $ € £, and a comma, blank or apostrophe.")
+            raise ConfigurationError(
+                f"CSV layout {self.name!r}: number_marks {self.number_marks!r} may hold $ € £, and a comma, blank or apostrophe."
+            )
         if not is_time_form(self.time_form):
             raise ConfigurationError(f"CSV layout {self.name!r}: time_form {self.time_form!r} is unknown. Write {FORM_HELP}.")
         if self.time_zone is not None:

@@ -77,7 +77,7 @@ def refuse_other_files(path: Path) -> None:
         raise SourceRefused(f"{path} is a web page, not a CSV file (it begins {text[:40].decode('utf-8', 'replace')!r}). Get the file again.")
     if text.startswith((b"{", b"[")):
         raise SourceRefused(f"{path} is JSON, not a CSV file (it begins {text[:40].decode('utf-8', 'replace')!r}). Get the data as CSV.")
-    if b"\0" in start:
+    if b"\0" in start.partition(b"\n")[0]:
         raise SourceRefused(f"{path} holds bytes that are no text, so it is no CSV file. Get the file again.")
 
 

@@ -124,7 +124,7 @@ def _by_usual_names(path: Path, names: list[str], written: list[str]) -> Shape:
             f"{path.name}: the header {', '.join(written)[:120]!r} names no column for {', '.join(missing)}. "
             f"Pass --layout NAME, one of {', '.join(LAYOUTS)}, or --layout FILE.yaml with 'columns: {{time: …, open: …, high: …, low: …, close: …}}'."
         )
-    layout = replace(LAYOUTS["generic"], number_marks=",", **found)  # type: ignore[arg-type]  # missing ones were refused above
+    layout = replace(LAYOUTS["generic"], **found)  # type: ignore[arg-type]  # missing ones were refused above
     return Shape(_named_as_written(layout, names, written), f"the header names the columns: {_listed(written)}")
 
 

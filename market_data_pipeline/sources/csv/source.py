@@ -17,7 +17,7 @@ from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Asked, Precision, RequestPlan, SessionFailure
 from market_data_pipeline.sources.csv.bars import CsvBars, Judgement
 from market_data_pipeline.sources.csv.columns import FileColumns, columns_of
-from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Stamp, check_time_zone, parse_stamp
+from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Prices, Stamp, check_time_zone, parse_stamp
 from market_data_pipeline.sources.csv.lines import byte_size
 from market_data_pipeline.sources.csv.reading import Progress, Wanted, expected_rows, read_files
 from market_data_pipeline.sources.csv.report import BadRowReport
@@ -28,6 +28,8 @@ from market_data_pipeline.sources.csv.spool import Spool
 # Measured: a million rows a second; half of that is promised.
 _BYTES_PER_SECOND = 25e6
 _NAMES_TOLD = 3
+# What a column of adjusted closes is adjusted for, by those who write one (Yahoo, Tiingo, Alpha Vantage).
+ADJUSTED = "split+dividend"
 
 
 class CsvSource:
@@ -51,6 +53,7 @@ class CsvSource:
         convention: Under which convention the files hold bars; the layout's adjustment is kept with it unless this names one.
         time_form: How times are written; wins over the layout's.
         symbol: Whose rows to take of files with several symbols.
+        prices: Prices as written, or scaled to the column of adjusted closes, which is kept with the bars as `split+dividend`.
         clock: Returns now in nanoseconds since 1970 UTC.
 
     Raises:
@@ -74,6 +77,7 @@ class CsvSource:
         convention: Convention | None = None,
         time_form: str | None = None,
         symbol: str | None = None,
+        prices: Prices = Prices.AS_WRITTEN,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._paths = tuple(Path(path) for path in paths)
@@ -96,6 +100,7 @@ class CsvSource:
         self._progress = progress
         self._time_form = time_form
         self._symbol = symbol
+        self._prices = prices
         self._verdict: Verdict | None = None
         self._spools: list[Spool] = []
         self._opened: tuple[Wanted, CsvBars] | None = None
@@ -121,7 +126,9 @@ class CsvSource:
     def provenance(self) -> Provenance:
         """`csv`, the files' names, and what the layout says was done to the prices. Reads the header if no layout was given."""
         adjustment = self._convention.adjustment
-        if adjustment == Convention().adjustment:
+        if self._prices is Prices.ADJUSTED:
+            adjustment = ADJUSTED
+        elif adjustment == Convention().adjustment:
             adjustment = self._layout_of(self._paths[0]).adjustment
         return Provenance("csv", self._names, replace(self._convention, adjustment=adjustment))
 
@@ -168,7 +175,11 @@ class CsvSource:
         """
         verdict = self.verdict(series, partitions)
         verdict.require_decided(self._names)
-        files = [columns_of(path, layout, series.spec) for path, layout in zip(self._paths, verdict.layouts, strict=True)]
+        files = [
+            replace(columns_of(path, layout, series.spec), symbol=self._symbol, prices=self._prices)
+            for path, layout in zip(self._paths, verdict.layouts, strict=True)
+        ]
+        self._require_adjusted(files)
         wanted = Wanted(series, partitions, precision)
         spool = Spool(self._spool_dir, expected_rows(files))
         try:
@@ -181,6 +192,11 @@ class CsvSource:
             raise
         self._spools.append(spool)
         return bars
+
+    def _require_adjusted(self, files: Sequence[FileColumns]) -> None:
+        without = [file.path.name for file in files if "adjusted_close" not in file.positions]
+        if self._prices is Prices.ADJUSTED and without:
+            raise UsageError(f"{without[0]} has no column of adjusted closes (such as 'Adj Close'), so --adjusted cannot be meant. Leave it out.")
 
     def plan(self, asked: Asked) -> RequestPlan:
         """Return how many files would be read, and about how long that takes."""
