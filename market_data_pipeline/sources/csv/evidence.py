@@ -12,7 +12,7 @@ from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS
 from market_data_pipeline.sources.csv.hours import Hours, VenueHours
 from market_data_pipeline.sources.csv.layout import Stamp
-from market_data_pipeline.sources.csv.zones import to_utc, to_wall
+from market_data_pipeline.sources.csv.zones import changes_between, to_utc, to_wall
 
 _MINUTE_NS = 60 * NANOSECONDS
 _BUCKET_NS = 15 * _MINUTE_NS  # opens and closes of venues, and offsets of zones, stand on quarters of an hour
@@ -135,7 +135,8 @@ def judge(hypothesis: Hypothesis, wall: Int64s, offset: Int64s | None, length_ns
         sure = edges.gaps >= 2 or edges.outside >= _SURELY_OUTSIDE
         what = f"bars would trade outside {venue.widest.name}, for example at {_clock(edges.example, venue.zone)} ({venue.zone})"
         return Judgement(hypothesis, Standing.EXCLUDED if sure else Standing.DOUBTFUL, what, opens)
-    for hours in venue.usual:
+    # IDEALPRO's pause of a quarter of an hour is not to be seen in longer bars.
+    for hours in () if venue.is_currency and length_ns > _PAUSE_SEEN_NS else venue.usual:
         if _fits(edges_of(utc, hypothesis.stamp, length_ns, hours), hypothesis.stamp, length_ns, hours, allowed):
             return Judgement(hypothesis, Standing.FITS, f"sessions begin and end with {hours.name}", opens, hours.name)
     if not venue.is_currency:
@@ -192,7 +193,7 @@ def _odd_edge(utc: Int64s, stamp: Stamp, length_ns: int, venue: VenueHours) -> s
 
 def settle_by_pause(judged: list[Judgement], length_ns: int, venue: VenueHours) -> list[Judgement]:
     """Exclude readings that do not show a venue's daily pause where another does (currencies: IDEALPRO shuts from 17:00 to 17:15)."""
-    if not venue.is_currency or length_ns > _PAUSE_SEEN_NS or all(one.standing is not Standing.FITS for one in judged):
+    if not venue.is_currency or all(one.standing is not Standing.FITS for one in judged):
         return judged
     reason = "the daily pause would not stand where IDEALPRO has it (17:00 to 17:15 New York)"
     return [
@@ -236,7 +237,7 @@ def _moves(first: Int64s, zone: str, venue_zone: str) -> list[str]:
         return []
     change = int(changes[0])
     before, after = _usual_clock(to_wall(zone, first[:change])), _usual_clock(to_wall(zone, first[change : changes[1] if len(changes) > 1 else None]))
-    date = str(np.datetime64(int(first[change]), "ns").astype("datetime64[D]"))
+    date = _clock(int(changes_between(venue_zone, int(first[change - 1]), int(first[change]))[0]), venue_zone)[:10]
     if before == after:
         return [f"sessions begin at {before} before and after the clocks of {venue_zone} change ({date}): {zone}"]
     return [f"first stamps jump from {before} to {after} where the clocks of {venue_zone} change ({date}): {zone}"]

@@ -283,6 +283,9 @@ class _Zones:
 
     def _contradicted(self, found: Sequence[Judgement], evidence: list[str], questions: list[Question], warnings: list[str]) -> Verdict:
         why = found[0].reason
+        better = self._better(found[0]) if self._layout.time_zone or self._times.offset is not None or self._layout.stamp else None
+        if better is not None and self._said.layout is None:
+            raise QuestionUnanswered(self._against(found[0], better))
         evidence = [*evidence, *self._excluded(found, found[-1])]
         return self._ask(found, f"and under no clock and stamp convention do they fit the hours of the venue ({why})", evidence, questions, warnings)
 
@@ -290,8 +293,13 @@ class _Zones:
         self, left: Sequence[Judgement], found: Sequence[Judgement], evidence: list[str], questions: list[Question], warnings: list[str]
     ) -> Verdict:
         zones = list(dict.fromkeys(one.hypothesis.zone for one in left if one.hypothesis.zone is not None))
-        fitting = f" {', '.join(zones[:3])} fit as well as each other" if 1 < len(zones) < 6 else ""
-        return self._ask(left, fitting.strip(), evidence, questions, warnings)
+        if self._venue.widest is None:
+            why = "and the venue never shuts, so that no hours tell"
+        elif 1 < len(zones) < 6:
+            why = f"and {', '.join(zones)} fit equally well"
+        else:
+            why = "and these rows begin and end with no hours of the venue that would tell"
+        return self._ask(left, why, evidence, questions, warnings)
 
     def _ask(self, left: Sequence[Judgement], why: str, evidence: list[str], questions: list[Question], warnings: list[str]) -> Verdict:
         """Return a verdict that asks for zone and stamp, as far as they are not the same in all readings that are left."""
@@ -299,16 +307,15 @@ class _Zones:
         stamps = list(dict.fromkeys(one.hypothesis.stamp for one in left))
         asked = list(questions)
         if len(zones) > 1:
-            reason = f" and {why}" if why and not why.startswith("and") else f" {why}" if why else ""
             asked.append(
                 Question(
                     "--timezone",
-                    f"times such as {self._times.example!r} carry no UTC offset{reason}: pass --timezone, for example America/New_York or UTC",
+                    f"times such as {self._times.example!r} carry no UTC offset, {why}: pass --timezone, for example America/New_York or UTC",
                     tuple(zones[:8]),
                 )
             )
         if len(stamps) > 1:
-            reason = f" {why}" if why and len(zones) < 2 else ""
+            reason = f", {why}" if len(zones) < 2 else ""
             text = f"it does not say which end of a bar its stamps name{reason}: pass --stamp open or --stamp close"
             asked.append(Question("--stamp", text, tuple(stamps)))
         zone = zones[0] if len(zones) == 1 else self._layout.time_zone

@@ -60,6 +60,12 @@ def to_wall(zone: str, utc_ns: Int64s) -> Int64s:
     return utc_ns + offsets[np.searchsorted(changes, utc_ns, side="right")]
 
 
+def changes_between(zone: str, first_ns: int, last_ns: int) -> Int64s:
+    """Return the UTC nanoseconds in (first, last] at which a zone's clock changes."""
+    changes, _ = _offsets_around(zone, np.array([first_ns, last_ns], dtype=np.int64))
+    return changes[(changes > first_ns) & (changes <= last_ns)]
+
+
 def _offsets_around(zone: str, times_ns: Int64s) -> tuple[Int64s, Int64s]:
     if not len(times_ns):
         return _offset_changes(zone, 1970, 1971)
@@ -82,6 +88,8 @@ def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[Int64s,
 @lru_cache(maxsize=1024)
 def _changes_of_year(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     """Return (UTC second, new offset in seconds) of each change in a year."""
+    if zone == "UTC" or zone.startswith("Etc/"):
+        return ()
     found = []
     start, stop = _second_of(year), _second_of(year + 1)
     before = _offset_s(zone, start)
