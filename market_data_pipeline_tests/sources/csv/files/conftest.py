@@ -92,5 +92,13 @@ def read_by_nautilus(root: Path, instrument: str, spec: str) -> tuple[Bar, ...]:
         return int(whole)
 
     return tuple(
-        Bar(bar.ts_event // 10**9, *(scaled(p, prices) for p in (bar.open, bar.high, bar.low, bar.close)), scaled(bar.volume, sizes)) for bar in found
+        Bar(
+            bar.ts_event // 10**9,
+            scaled(bar.open, prices),
+            scaled(bar.high, prices),
+            scaled(bar.low, prices),
+            scaled(bar.close, prices),
+            scaled(bar.volume, sizes),
+        )
+        for bar in found
     )
