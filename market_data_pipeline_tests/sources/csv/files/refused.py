@@ -282,7 +282,7 @@ def other_shapes() -> list[Refusal]:
                 ],
                 "Price,Close,High,Low,Open,Volume,Close,High,Low,Open,Volume",
             ),
-            (("header", "two rows", "rows of names"), ("multi_level_index", "stack", "one symbol", "per symbol", "single")),
+            (("header", "two rows", "rows of names"), ("multi_level_index", "stack", "one symbol", "each symbol", "per symbol")),
             spec="1-DAY-LAST",
         ),
         Refusal(
