@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from market_data_pipeline.calendars import calendar_name_of_venue
+from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.catalog.instruments import InstrumentChange
 from market_data_pipeline.cli.definitions import Definitions, precision_to_use, source_name
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.options import Place
+from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.progress import ImportMeter, Meter
-from market_data_pipeline.cli.questions import asker
-from market_data_pipeline.cli.words import count
+from market_data_pipeline.cli.questions import ask_about_file, asker
+from market_data_pipeline.cli.rendering.verdicts import verdict_lines
+from market_data_pipeline.cli.words import count, listed
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Coverage
 from market_data_pipeline.domain.errors import UsageError
@@ -24,7 +27,7 @@ from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.ingest.import_csv import Conflict, Imported, ImportReport, OnConflict, Prefer, Run, import_csv
 from market_data_pipeline.sources.csv import CsvSource, read_layout
-from market_data_pipeline.sources.csv.layout import DELIMITERS
+from market_data_pipeline.sources.csv.layout import DELIMITERS, Prices
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Files:
     delimiter: str | None
     skip_bad_rows: bool
     accept_holes: bool
+    time_form: str | None = None
+    symbol: str | None = None
+    prices: Prices = Prices.AS_WRITTEN
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,27 @@ class Done:
     gaps: tuple[SessionRange, ...]
 
 
+def series_of(instrument: str | None, symbol: str | None, mapped: tuple[str, ...], bar: str) -> list[tuple[str | None, Series]]:
+    """Return what to import: symbol of the file (None for all rows) and series.
+
+    Raises:
+        UsageError: If it is not said, or said twice.
+    """
+    if mapped and (instrument or symbol):
+        raise UsageError("--map says which instrument each symbol is; leave out --instrument and --symbol.")
+    if not mapped:
+        if instrument is None:
+            raise UsageError(
+                "Say what the files hold: --instrument ID, for example AAPL.NASDAQ; or --map NAME=ID for each symbol of a file with several."
+            )
+        return [(symbol, Series.of(instrument, bar))]
+    pairs = [text.partition("=") for text in mapped]
+    wrong = [text for text, (name, equals, identifier) in zip(mapped, pairs, strict=True) if not (name and equals and identifier)]
+    if wrong:
+        raise UsageError(f"--map {wrong[0]!r} is not NAME=ID. Write for example --map AAPL=AAPL.NASDAQ.")
+    return [(name, Series.of(identifier, bar)) for name, _, identifier in pairs]
+
+
 def carry_out(place: Place, series: Series, files: Files, rules: Rules, instruments: Path | None) -> Done:
     """Import, and say what stands in the catalog afterwards.
 
@@ -76,27 +103,78 @@ def carry_out(place: Place, series: Series, files: Files, rules: Rules, instrume
     calendar_name_of_venue(series.venue)  # a venue that nobody knows is told before an instrument that is not defined
     with place.opened() as catalog:
         definitions = Definitions.of(place, instruments)
+        precision, instrument = precision_to_use(catalog, definitions, series.instrument_id)
+        files = _decided(files, series)
+        changes: list[InstrumentChange] = []
+
+        def define() -> None:
+            if instrument is not None:
+                changes.append(catalog.instruments.put(instrument, source_name(definitions, series.instrument_id)))
+
         with Meter("rows/s") as meter, _source(catalog, files, rules, ImportMeter(meter)) as source:
-            precision, instrument = precision_to_use(catalog, definitions, series.instrument_id)
-            change = None
-            if instrument is not None and rules.run is Run.STORE:
-                change = catalog.instruments.put(instrument, source_name(definitions, series.instrument_id))
-            report = _follow(_start(catalog, source, series, precision, rules, meter), ImportMeter(meter))
+            report = _follow(_start(catalog, source, series, precision, rules, meter, define), ImportMeter(meter))
+        change = next(iter(changes), None)
         if rules.run is Run.DRY or report.first_session is None or report.last_session is None:
             return Done(report, change, (), ())
         partial = _partial(catalog, series, report.partial)
         return Done(report, change, partial, catalog.gaps(series, report.first_session, report.last_session))
 
 
-def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
-    if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
-        raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
+def _decided(files: Files, series: Series) -> Files:
+    """Show what the files are and why, before anything is stored, and ask the person at the terminal for what they do not tell.
+
+    Raises:
+        QuestionUnanswered: If something is to be decided and nobody is there.
+    """
+    while True:
+        with _reader(files) as source:
+            verdict = source.verdict(series, partitions_of(series))
+        if sys.stderr.isatty():
+            note("\n".join(verdict_lines(verdict)))
+        if not verdict.undecided:
+            return files
+        answered: dict[str, str] = {}
+        for question in verdict.undecided:
+            answer = ask_about_file(question)
+            if answer is None:
+                verdict.require_decided(listed([path.name for path in files.paths], 3))
+            else:
+                answered[_FIELDS[question.option]] = answer
+        files = replace(files, **answered)  # type: ignore[arg-type]  # each is text
+
+
+_FIELDS = {"--timezone": "time_zone", "--stamp": "stamp", "--time-form": "time_form", "--symbol": "symbol"}
+
+
+def _reader(files: Files) -> CsvSource:
+    """Return a source that is asked for its verdict only."""
     return CsvSource(
         files.paths,
         read_layout(files.layout),
         time_zone=files.time_zone,
         stamp=files.stamp,
-        delimiter=files.delimiter,
+        delimiter=_delimiter(files),
+        time_form=files.time_form,
+        symbol=files.symbol,
+    )
+
+
+def _delimiter(files: Files) -> str | None:
+    if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
+        raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
+    return files.delimiter
+
+
+def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
+    return CsvSource(
+        files.paths,
+        read_layout(files.layout),
+        time_zone=files.time_zone,
+        stamp=files.stamp,
+        delimiter=_delimiter(files),
+        time_form=files.time_form,
+        symbol=files.symbol,
+        prices=files.prices,
         skip_bad_rows=files.skip_bad_rows,
         accept_holes=files.accept_holes,
         # A dry run leaves no folder behind.
@@ -106,7 +184,7 @@ def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) ->
 
 
 def _start(
-    catalog: Catalog, source: CsvSource, series: Series, precision: Precision, rules: Rules, meter: Meter
+    catalog: Catalog, source: CsvSource, series: Series, precision: Precision, rules: Rules, meter: Meter, define: Callable[[], None]
 ) -> Generator[Imported, None, ImportReport]:
     ask = asker(rules.prefer)
 
@@ -116,7 +194,17 @@ def _start(
         meter.resume()
         return choice
 
-    return import_csv(catalog, source, series, precision, on_conflict=rules.on_conflict, prefer=rules.prefer, decide=decide, run=rules.run)
+    return import_csv(
+        catalog,
+        source,
+        series,
+        precision,
+        on_conflict=rules.on_conflict,
+        prefer=rules.prefer,
+        decide=decide,
+        run=rules.run,
+        before_writing=define,
+    )
 
 
 def _follow(steps: Generator[Imported, None, ImportReport], meter: ImportMeter) -> ImportReport:
