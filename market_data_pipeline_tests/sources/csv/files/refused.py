@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from market_data_pipeline_tests.sources.csv.files.accepted import cents, coins, days, lots, none, shares
 from market_data_pipeline_tests.sources.csv.files.case import AAPL, BTCUSDT, EURUSD
+from market_data_pipeline_tests.sources.csv.files.invented import cents, coins, days, lots, none, shares
 from market_data_pipeline_tests.sources.csv.files.market import (
     DAY,
     HOUR,
