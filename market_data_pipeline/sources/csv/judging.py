@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.domain.bar_types import DAY_NS, Series
+from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS, Aggregation, Series
 from market_data_pipeline.domain.errors import QuestionUnanswered
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.sources.csv.clocks import Clock, clocks_of, rule_of
@@ -71,7 +71,16 @@ def judged(paths: Sequence[Path], shape: Shape, sample: Sample, series: Series, 
         if not stamps.has_clock[good].any():
             evidence.append(f"dates without a time of day (such as {example!r}): no zone and no stamp convention are needed")
             return Verdict(layout, (layout,), None, layout.stamp, tuple(evidence), (), tuple(questions), tuple(warnings))
+        dated = _dated_by_midnight(stamps, layout, series, partitions)
+        if dated:
+            layout = replace(layout, stamp=Stamp.OPEN)
+            evidence.append(dated)
         return _verdict(layout, evidence, questions, warnings)
+    if _half_a_clock(stamps):
+        raise QuestionUnanswered(
+            f"{name}: its times go no further than 12 and start again after noon (such as {example!r}): a clock of twelve hours without AM and PM. "
+            "Nothing was written. Get the file with 24 hours, or with AM and PM and pass --time-form, for example '%m/%d/%Y %I:%M %p'."
+        )
     times = _Times.of(stamps, example)
     judge_of = _Zones(name, shape, layout, times, series, partitions, said)
     return judge_of.verdict(evidence, questions, warnings)
@@ -84,6 +93,30 @@ def _example(layout: CsvLayout, rows: Sample) -> tuple[str, TimeForm | None]:
         if form is not None and not parse_times(pa.array([text]), form).faults[0]:
             return text, form
     return "", None
+
+
+def _dated_by_midnight(stamps: Stamps, layout: CsvLayout, series: Series, partitions: Partitions) -> str | None:
+    """Return in words why days stamped 00:00 are dated by their own date, where the day before would often be none of the venue's."""
+    good = (stamps.faults == 0) & stamps.has_clock
+    wall = stamps.wall_ns[good]
+    if layout.stamp is not None or series.spec.aggregation is not Aggregation.DAY or not len(wall) or (wall % DAY_NS).any():
+        return None
+    days = np.unique(wall // DAY_NS)
+    itself, before = (np.isin(which, partitions.days) for which in (days, days - 1))
+    if not itself.all() or (~before).sum() < 2:
+        return None
+    return f"days are stamped 00:00, and the day before is no session for {int((~before).sum())} of {len(days)}: each stamp is the session's date"
+
+
+def _half_a_clock(stamps: Stamps) -> bool:
+    """Return whether times look like a clock of twelve hours without AM and PM: none from 13 to 0 o'clock, and steps back at noon."""
+    wall = stamps.wall_ns[(stamps.faults == 0) & stamps.has_clock]
+    hours = wall % DAY_NS // (3_600 * NANOSECONDS)
+    if len(wall) < 3 or hours.max() > 12 or hours.min() < 1:
+        return False
+    back = (np.diff(wall) < 0) & (np.diff(wall // DAY_NS) == 0)
+    forward = np.diff(wall) > 0
+    return int(back.sum()) >= 1 and bool(forward.mean() > 0.5) and bool((hours[:-1][back] >= 11).all())
 
 
 def _verdict(layout: CsvLayout, evidence: list[str], questions: list[Question], warnings: Sequence[str] = ()) -> Verdict:
@@ -242,14 +275,16 @@ class _Zones:
         Raises:
             QuestionUnanswered: If it does, and the layout was not named by the user.
         """
-        better = self._better(known) if known.standing is Standing.EXCLUDED else None
+        better = self._better(known) if known.standing >= Standing.DOUBTFUL else None
         if better is not None:
             message = self._against(known, better)
             if self._said.layout is None:
                 raise QuestionUnanswered(message)
             warnings.append(message)
-        elif known.standing is not Standing.EXCLUDED:
+        elif known.standing < Standing.DOUBTFUL:
             evidence += described(known, self._times.wall, self._times.offset, self._length, self._venue) if known.hours else [known.reason]
+        else:
+            warnings.append(f"{known.reason}; no other reading fits better")
         layout = self._layout
         zone = None if self._times.offset is not None else layout.time_zone
         return Verdict(layout, (layout,), zone, layout.stamp, tuple(evidence), (), tuple(questions), tuple(warnings))

@@ -88,8 +88,8 @@ def _refuse_two_headers(path: Path, rows: list[list[str]]) -> None:
     if second[0].lower() in ("ticker", "symbol", "symbols") or (len(words) >= 3 and len(words) == sum(bool(cell) for cell in second[1:])):
         raise SourceRefused(
             f"{path.name} has two header rows ({', '.join(rows[0])[:60]} above {', '.join(second)[:60]}): a wide table of one or more symbols, and "
-            "which column belongs to which is not certain. Write one file for each symbol with one header row; in pandas: "
-            "df.xs('AAPL', axis=1, level='Ticker').to_csv('AAPL.csv')."
+            "which column belongs to which is not certain. Write one file per symbol with a single header row; in pandas: "
+            "df.xs('AAPL', axis=1, level='Ticker').to_csv('AAPL.csv'), or download with multi_level_index=False."
         )
 
 

@@ -40,7 +40,7 @@ _UNAMBIGUOUS = (
     *("YYYY/MM/DD HH:MM:SS", "YYYY-MM-DD HHMMSS", "YYYY-MM-DD HHMM"),
 )
 # Forms that leave open which is day and which is month, or begin with a name: told by all stamps of a file together.
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H%M%S", " %H%M")
 _MIXED = (
     *(f"{date}{clock}" for s in "/-." for date in (f"%d{s}%m{s}%Y", f"%m{s}%d{s}%Y", f"%d{s}%m{s}%y", f"%m{s}%d{s}%y") for clock in _CLOCKS),
     *(f"{date}{clock}" for date in ("%b %d, %Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y") for clock in _CLOCKS),
