@@ -160,6 +160,24 @@ def undecided() -> list[Refusal]:
     ]
 
 
+def exporters_elsewhere() -> list[Refusal]:
+    """Headers of one exporter above rows that it does not write."""
+    first_days = walk(midnights(weekdays("2024-02-01", "2024-02-12")), 18_500, 90, shares, 48)
+    rows = []
+    for bar in first_days:
+        o, h, low, c = (f"${price}" for price in cents(bar))
+        rows.append(f"{UTC.stamp(bar, DAY):%d/%m/%Y},{c},{bar.volume},{o},{h},{low}")
+    return [
+        Refusal(
+            "nasdaq-day-first.csv",
+            "nasdaq.com writes the month first; here that would put the days a month apart, all the same in one February",
+            text(rows, "Date,Close/Last,Volume,Open,High,Low"),
+            (("time-form",), ("DD/MM/YYYY",)),
+            spec="1-DAY-LAST",
+        )
+    ]
+
+
 def contradicted() -> list[Refusal]:
     """Files whose times say something else than the user, or than their exporter always writes."""
     march = walk(stock_times(MARCH, 5 * MINUTE), 17_000, 9, shares, 50)
@@ -450,5 +468,7 @@ def damaged() -> list[Refusal]:
     ]
 
 
-REFUSALS: dict[str, Refusal] = {refusal.name: refusal for group in (undecided, contradicted, other_shapes, damaged) for refusal in group()}
+REFUSALS: dict[str, Refusal] = {
+    refusal.name: refusal for group in (undecided, exporters_elsewhere, contradicted, other_shapes, damaged) for refusal in group()
+}
 """Every file that must be refused, by name."""
