@@ -256,6 +256,22 @@ def contradicted() -> list[Refusal]:
             spec="1-HOUR-LAST",
         ),
         Refusal(
+            "an-hour-late.csv",
+            "the times say that they are UTC, but sessions then last from 10:30 to 17:00 New York",
+            text(lines([bar._replace(opened=bar.opened + HOUR) for bar in january], 300, UTC, "%Y-%m-%dT%H:%M:%SZ")),
+            (("10:30",), ("--layout",)),
+            spec="5-MINUTE-LAST",
+            options=("--stamp", "open"),
+        ),
+        Refusal(
+            "a-day-late.csv",
+            "whole sessions on Saturdays",
+            text(lines([bar._replace(opened=bar.opened + DAY) for bar in january], 300, NY)),
+            (("2024-01-27",), ("--layout",)),
+            spec="5-MINUTE-LAST",
+            options=("--timezone", NEW_YORK, "--stamp", "open"),
+        ),
+        Refusal(
             "no-venue-hours.csv",
             "sessions from 11:17 to 17:42: no zone makes that the hours of NYSE",
             text(lines(odd, 300, NY)),
