@@ -35,7 +35,7 @@ def told_form(declared: str, times: pa.Array, partitions: Partitions, name: str)
     """
     texts = pc.unique(times)
     filled = [str(text) for text in texts[:_EXAMPLES].to_pylist() if str(text).strip()]
-    if not filled or declared not in (AUTO, "iso") and _reads(declared, texts, filled[0]) > 1 - _MOST_FAULTS:
+    if not filled or (declared not in (AUTO, "iso") and _reads(declared, texts, filled[0]) > 1 - _MOST_FAULTS):
         return declared, None, None if not filled else _doubt(declared, texts, partitions)
     candidates = list(dict.fromkeys(form for example in filled[:_EXAMPLES] for form in forms_that_may_be(example)))
     shares = {form: _reads(form, texts, filled[0]) for form in candidates}
@@ -96,7 +96,8 @@ def _question(example: str, forms: tuple[str, ...], why: str = "") -> Question:
     named = tuple(_letters(form) for form in forms)
     choices = f"{' or '.join(repr(form) for form in named[:4])}" if named else "'DD/MM/YYYY HH:MM'"
     because = f" ({why})" if why else ""
-    text = f"the time {example!r} can be read in more than one way, or in none{because}. Say how times are written: --time-form (or time_form of a layout), for example {choices}"
+    say = f"Say how times are written: --time-form (or time_form in --layout FILE.yaml), for example {choices}"
+    text = f"the time {example!r} can be read in more than one way, or in none{because}. {say}"
     return Question("--time-form", text, named)
 
 

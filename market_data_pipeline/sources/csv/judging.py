@@ -134,7 +134,13 @@ def _symbols(sample: Sample, said: Declared) -> list[Question]:
     if len(names) < 2:
         return []
     listed = ", ".join(sorted(names)[:20]) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
-    return [Question("--symbol", f"it holds rows of {len(names)} symbols ({listed}): pass --symbol with the one to take", tuple(sorted(names)[:20]))]
+    return [
+        Question(
+            "--symbol",
+            f"it holds rows of {len(names)} symbols ({listed}): pass --symbol with the one to take, or --map NAME=ID for each",
+            tuple(sorted(names)[:20]),
+        )
+    ]
 
 
 def _one_symbol(sample: Sample, said: Declared) -> Sample:

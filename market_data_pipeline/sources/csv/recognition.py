@@ -85,6 +85,16 @@ class Verdict:
     undecided: tuple[Question, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        said = [self.layout.name]
+        if self.time_zone is not None:
+            said.append(f"times of {self.time_zone}")
+        if self.stamp is not None:
+            said.append(f"stamps are bar {self.stamp}s")
+        if self.undecided:
+            said.append(f"{' and '.join(question.option.removeprefix('--') for question in self.undecided)} not known")
+        return ", ".join(said)
+
     def require_decided(self, name: str) -> None:
         """Refuse what is not decided.
 
@@ -96,7 +106,9 @@ class Verdict:
             seen = "".join(f"\n  seen: {line}" for line in self.evidence)
             from market_data_pipeline.sources.csv.known_layouts import LAYOUTS
 
-            raise QuestionUnanswered(f"{name}: {asked}. Or pass --layout with a layout that knows: {', '.join(LAYOUTS)}.{seen}")
+            options = {question.option for question in self.undecided}
+            layouts = f" Or pass --layout with a layout that knows: {', '.join(LAYOUTS)}." if options & {"--timezone", "--stamp"} else ""
+            raise QuestionUnanswered(f"{name}: {asked}. Nothing was written.{layouts}{seen}")
 
 
 def recognise(paths: Sequence[Path], series: Series, partitions: Partitions, declared: Declared | None = None) -> Verdict:
