@@ -62,12 +62,12 @@ def is_unseen(case: Case, kind: str) -> bool:
 def mutants(case: Case) -> Iterator[Mutant]:
     """Yield every mutant of a file that differs from it."""
     whole = case.written()
-    for mutant in (*_clocks(case), *_texts(case), *_options(case)):
+    for mutant in (*clocks(case), *_texts(case), *_options(case)):
         if mutant.content != whole or mutant.options != case.options:
             yield mutant
 
 
-def _clocks(case: Case) -> Iterator[Mutant]:
+def clocks(case: Case) -> Iterator[Mutant]:
     """Yield the same bars, stamped by other clocks."""
     clock = case.clock
     first = clock.stamp(case.bars[0], 0)
