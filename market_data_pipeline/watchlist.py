@@ -186,6 +186,11 @@ class Universe(Section):
         """The bar specs that are derived, and the finer one that each is derived from."""
         return {str(one.spec): str(one.finer) for one in self.wanted if one.finer is not None}
 
+    def order_of(self, spec: str) -> int:
+        """Return how many derivations lie between a bar spec and its source: bars in that order come after those that they are derived from."""
+        finer = self.derived.get(spec)
+        return 0 if finer is None else 1 + self.order_of(finer)
+
     @property
     def files(self) -> CsvFiles | None:
         """The files its bars come from; None where the broker is asked."""

@@ -22,13 +22,27 @@ Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 def bars_jobs(partitions: UniversePartitions) -> dict[str, list[str]]:
     """Return the bar specs of each bars job of a universe, by the job's name.
 
-    Bar specs that do not share the partitions of the first (weeks and months) have a job of their own, named like their asset.
+    Bar specs that do not share the partitions of the first (weeks and months) have a job of their own, named like their asset. So have derived ones
+    as a whole: a bars asset tells each session as it is stored and yields no output, and Dagster skips what stands downstream of it in one run.
     """
     name, universe = partitions.name, partitions.universe
-    first = universe.partitions(universe.bars[0]).days
-    together = [spec for spec in universe.bars if np.array_equal(universe.partitions(spec).days, first)]
-    alone = {"_".join(bars_key(name, spec).path): [spec] for spec in universe.bars if spec not in together}
-    return {f"{name}_bars": together} | alone
+    asked = [spec for spec in universe.bars if spec not in universe.derived]
+    first = universe.partitions(asked[0]).days
+    together = [spec for spec in asked if np.array_equal(universe.partitions(spec).days, first)]
+    derived = [spec for spec in universe.derived if np.array_equal(universe.partitions(spec).days, first)]
+    alone = {"_".join(bars_key(name, spec).path): [spec] for spec in universe.bars if spec not in (*together, *derived)}
+    return {f"{name}_bars": together} | ({f"{name}_derived_bars": derived} if derived else {}) | alone
+
+
+def asking_jobs(partitions: UniversePartitions) -> dict[str, list[str]]:
+    """Return those of `bars_jobs` whose bars a source is asked for: none that derives bars."""
+    derived = partitions.universe.derived
+    return {job: specs for job, specs in bars_jobs(partitions).items() if derived.keys().isdisjoint(specs)}
+
+
+def job_of(partitions: UniversePartitions, spec: str) -> str:
+    """Return the name of the job that stores bars of a spec."""
+    return next(job for job, specs in bars_jobs(partitions).items() if spec in specs)
 
 
 def universe_jobs(partitions: UniversePartitions) -> list[Job]:
@@ -49,8 +63,10 @@ def universe_jobs(partitions: UniversePartitions) -> list[Job]:
             description=f"Say what is stored of {name}, and what is missing.",
         ),
     ]
-    for job_name, (spec,) in others:
-        jobs.append(dg.define_asset_job(job_name, dg.AssetSelection.assets(bars_key(name, spec)), description=f"Store {spec} bars of {name}."))
+    for job_name, specs in others:
+        derived = partitions.universe.derived.keys() >= set(specs)
+        said = f"Derive {', '.join(specs)} bars of {name} from stored finer ones; asks nobody." if derived else f"Store {specs[0]} bars of {name}."
+        jobs.append(dg.define_asset_job(job_name, dg.AssetSelection.assets(*(bars_key(name, spec) for spec in specs)), description=said))
     return jobs
 
 
