@@ -22,6 +22,7 @@ from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.checks import check_specs, evaluate
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.job_names import bars_name
 from market_data_pipeline.orchestration.materializations import Materializations, RunContext
 from market_data_pipeline.orchestration.metadata import BAR_COLUMNS, picture_of_closes, session_metadata
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_sessions
@@ -56,7 +57,7 @@ def _count(number: int, one: str) -> str:
 
 def bars_key(name: str, spec: str) -> dg.AssetKey:
     """Return the asset key of a universe's bars: `us_equities/bars_1_minute_last`."""
-    return dg.AssetKey([name, f"bars_{spec.lower().replace('-', '_')}"])
+    return dg.AssetKey([name, bars_name(spec)])
 
 
 def bars_key_of(watchlist: Watchlist, series: Series) -> dg.AssetKey | None:

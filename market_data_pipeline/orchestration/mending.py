@@ -12,7 +12,7 @@ import dagster as dg
 
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.sessions import SessionRange
-from market_data_pipeline.orchestration.jobs import job_of
+from market_data_pipeline.orchestration.job_names import job_of
 from market_data_pipeline.orchestration.partitions import range_tags
 
 if TYPE_CHECKING:

@@ -76,5 +76,7 @@ def _run(catalog: Catalog, gateway: IbkrGateway, orders: list[Order]) -> None:
         try:
             next(work)
         except StopIteration as done:
-            assert not any(outcome.failed for outcome in done.value), [(o.series, o.error, o.report and o.report.failed_segments[:2]) for o in done.value]
+            assert not any(outcome.failed for outcome in done.value), [
+                (o.series, o.error, o.report and o.report.failed_segments[:2]) for o in done.value
+            ]
             return

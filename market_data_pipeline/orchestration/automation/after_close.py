@@ -25,7 +25,7 @@ from market_data_pipeline.domain.sessions import Partitions, date_of
 from market_data_pipeline.orchestration.automation.launchable import RELOAD, launchable
 from market_data_pipeline.orchestration.bars import bars_key
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.jobs import asking_jobs
+from market_data_pipeline.orchestration.job_names import asking_jobs
 from market_data_pipeline.orchestration.partitions import UniversePartitions, range_tags, unbroken
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.universe import UniverseParts

@@ -15,7 +15,7 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.ingest.derive import to_derive
 from market_data_pipeline.orchestration.bars import bars_key
-from market_data_pipeline.orchestration.jobs import job_of
+from market_data_pipeline.orchestration.job_names import job_of
 from market_data_pipeline.orchestration.partitions import range_tags, unbroken
 from market_data_pipeline.orchestration.universe import UniverseParts
 

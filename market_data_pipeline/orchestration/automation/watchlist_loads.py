@@ -22,7 +22,7 @@ from market_data_pipeline.domain.errors import ConfigurationError, MarketDataErr
 from market_data_pipeline.orchestration.automation.launchable import beyond, launchable
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.broker import IbkrResource
-from market_data_pipeline.orchestration.jobs import asking_jobs
+from market_data_pipeline.orchestration.job_names import asking_jobs
 from market_data_pipeline.orchestration.partitions import range_tags, unbroken
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.universe import UniverseParts
