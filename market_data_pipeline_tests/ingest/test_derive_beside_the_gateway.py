@@ -12,12 +12,12 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.ingest.derive import DeriveOrder
-from market_data_pipeline.ingest.from_broker import Order, load_from_broker
+from market_data_pipeline.ingest.from_broker import Order
 from market_data_pipeline.ingest.modes import Mode, Reach
 from market_data_pipeline.sources.ibkr import Hours, IbkrGateway
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 from market_data_pipeline_tests.ingest.deriving import derived
-from market_data_pipeline_tests.ingest.test_from_broker import settings_of
+from market_data_pipeline_tests.ingest.test_from_broker import run, settings_of
 
 # Weeks in which clocks change in New York (Sunday 2024-03-10, Sunday 2024-11-03), and an early close (Friday 2024-11-29, 13:00 New York).
 SPRING, AUTUMN, EARLY = ("2024-03-04", "2024-03-15"), ("2024-10-28", "2024-11-08"), ("2024-11-25", "2024-12-02")
@@ -55,7 +55,7 @@ def test_derived_bars_are_those_of_the_gateway(
     for series in coarser:
         whole = Reach(Mode.FULL)
         report = derived(ours, DeriveOrder(series, source, whole))
-        assert report.requests_made == 0 and not report.failed_segments
+        assert (report.requests_made, report.failed_segments) == (0, ())
         dates = [row.session for row in ours.sessions(series)]
         made = BarTable.concatenate([*ours.read(series)])
         fetched = BarTable.concatenate([*theirs.read(series, dates[0], dates[-1])])
@@ -71,12 +71,5 @@ def _is_coarser(length: str, finer: str) -> bool:
 
 
 def _run(catalog: Catalog, gateway: IbkrGateway, orders: list[Order]) -> None:
-    work = load_from_broker(catalog, gateway, orders)
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            assert not any(outcome.failed for outcome in done.value), [
-                (o.series, o.error, o.report and o.report.failed_segments[:2]) for o in done.value
-            ]
-            return
+    outcomes = run(catalog, gateway, orders)[1]
+    assert not [(outcome.series, outcome.error) for outcome in outcomes if outcome.failed]
