@@ -60,7 +60,7 @@ def _are_together(wanted: tuple[WantedBars, ...]) -> tuple[WantedBars, ...]:
     """Refuse bars that are derived from others which the universe does not have, each at its line."""
     specs = {one.spec for one in wanted}
     errors = [
-        InitErrorDetails(type=PydanticCustomError("value_error", "{message}", {"message": _unknown_finer(one, wanted)}), loc=(place,), input=str(one))
+        InitErrorDetails(type=PydanticCustomError("value_error", "{error}", {"error": _unknown_finer(one, wanted)}), loc=(place,), input=str(one))
         for place, one in enumerate(wanted)
         if one.finer is not None and one.finer not in specs
     ]
