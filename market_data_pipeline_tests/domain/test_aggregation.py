@@ -37,8 +37,8 @@ def grid(hours: str = "rth") -> Grid:
 def table(rows: Iterable[tuple[str, int, int, int, int, int]], minutes: int = 5) -> BarTable:
     """Bars that open at these times of 2024 and last some minutes: (`01-05 14:30`, open, high, low, close, volume)."""
     columns = [np.array(column, dtype=np.int64) for column in zip(*[(ns(f"2024-{at}"), *values) for at, *values in rows], strict=True)]
-    opens, *values = columns
-    return BarTable(*values, opens, opens + minutes * MINUTE, 2, 0)
+    stamps, opened, high, low, close, volume = columns
+    return BarTable(opened, high, low, close, volume, stamps, stamps + minutes * MINUTE, 2, 0)
 
 
 def rows_of(bars: BarTable) -> list[Row]:
@@ -118,8 +118,8 @@ def test_it_is_what_a_plain_loop_makes(data: st.DataObject, coarser: str) -> Non
         low.append(min(a, b) - data.draw(st.integers(0, 9)))
         high.append(max(a, b) + data.draw(st.integers(0, 9)))
     stamps = np.array(chosen, dtype=np.int64)
-    columns = (np.array(column, dtype=np.int64) for column in (opens, high, low, closes, volumes))
-    bars = BarTable(*columns, stamps, stamps + 5 * MINUTE, 2, 0)
+    one, two, three, four, five = (np.array(column, dtype=np.int64) for column in (opens, high, low, closes, volumes))
+    bars = BarTable(one, two, three, four, five, stamps, stamps + 5 * MINUTE, 2, 0)
     assert made(bars, coarser, hours=hours) == _by_a_loop(bars, coarser, hours, sessions.tolist())
 
 
@@ -145,7 +145,7 @@ def _by_a_loop(bars: BarTable, coarser: str, hours: str, days: list[int]) -> lis
         ends[begin] = begin + DAY_NS - 1 if spec.is_daily_or_longer else min(begin + spec.length_ns, end)
     for begin, following in pairwise(begins):
         ends[begin] = following if ends[begin] == ends[following] else ends[begin]
-    return [(begin, ends[begin], *found[begin]) for begin in begins]
+    return [(begin, ends[begin], bar[0], bar[1], bar[2], bar[3], bar[4]) for begin in begins if (bar := found[begin])]
 
 
 def test_closes_of_one_bar_twice_are_left_alone() -> None:

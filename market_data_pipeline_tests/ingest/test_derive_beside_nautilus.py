@@ -34,7 +34,7 @@ from market_data_pipeline_tests.ingest.deriving import derived
 DAYS = [dt.date(2024, 3, day) for day in (7, 8, 11, 12)] + [dt.date(2024, 11, 29), dt.date(2024, 12, 2)]
 
 
-class _Listener(Strategy):
+class _Listener(Strategy):  # type: ignore[misc]  # Nautilus has no types
     def __init__(self, bar_type: BarType) -> None:
         super().__init__(StrategyConfig())
         self._bar_type, self.heard = bar_type, list[Bar]()

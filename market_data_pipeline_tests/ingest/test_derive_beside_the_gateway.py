@@ -44,7 +44,8 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatew
 def test_derived_bars_are_those_of_the_gateway(
     simulator: RunningGateway, tmp_path: Path, instrument: str, price: str, finer: str, hours: Hours, days: tuple[str, str]
 ) -> None:
-    reach = Reach(Mode.FULL, *(dt.date.fromisoformat(day) for day in days))
+    first, last = (dt.date.fromisoformat(day) for day in days)
+    reach = Reach(Mode.FULL, first, last)
     source = Series.of(instrument, f"{finer}-{price}")
     coarser = [Series.of(instrument, f"{length}-{price}") for length in COARSER if _is_coarser(length, finer)]
     ours, theirs = Catalog.open(tmp_path / "ours"), Catalog.open(tmp_path / "theirs")
