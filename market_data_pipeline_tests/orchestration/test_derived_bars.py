@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,14 @@ import dagster as dg
 import pytest
 
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
+from market_data_pipeline.orchestration.automation.gap_filler import gap_filler_sensor
+from market_data_pipeline.orchestration.automation.watchlist_loads import Seen, plan_loads
+from market_data_pipeline.orchestration.job_names import asking_jobs
+from market_data_pipeline.orchestration.universe import universe_parts
+from market_data_pipeline.watchlist import read_watchlist
 from market_data_pipeline_tests.orchestration.automation.test_refresh import Sensor, replace_session
-from market_data_pipeline_tests.orchestration.conftest import Project, opened, write_project
+from market_data_pipeline_tests.orchestration.conftest import Project, opened, places_of, write_project
 
 HOURS = Series.of("AAPL.NASDAQ", "1-HOUR-LAST")
 _BARS = 'bars: ["5-MINUTE-LAST", "1-HOUR-LAST from 5-MINUTE-LAST", "1-WEEK-LAST from 1-HOUR-LAST"]'
@@ -74,6 +81,20 @@ def test_the_sensor_derives_what_was_loaded_and_anew_what_was_replaced_and_nothi
     assert ("stocks_derived_bars", "2024-01-10|AAPL.NASDAQ to 2024-01-10|AAPL.NASDAQ") in sensor.settle()
     after = {row.session: row.fingerprint for row in project.catalog.sessions(HOURS)}
     assert {session for session in after if after[session] != before[session]} == {dt.date(2024, 1, 10)}
+
+
+def test_no_schedule_and_no_gap_filler_asks_for_derived_bars(project: Project) -> None:
+    watchlist = read_watchlist(project.root / "watchlist.yaml")
+    parts = [universe_parts(watchlist, "stocks")]
+    assert [schedule.name for schedule in after_close_schedules(watchlist, parts)] == ["stocks_after_close"]
+    assert asking_jobs(parts[0].partitions) == {"stocks_bars": ["5-MINUTE-LAST"]}
+    loads = plan_loads(parts, watchlist, project.catalog, Seen(), lambda: "")
+    assert {history.job for history in loads.histories} == {"stocks_bars"}
+    late = time.time_ns() + 60 * 10**9  # its files have come to rest
+    filler = gap_filler_sensor(watchlist, parts, places_of(project.root), clock=lambda: late)
+    context = dg.build_sensor_context(project.instance, repository_def=project.definitions.get_repository_def())
+    requests = filler.evaluate_tick(context).run_requests or []
+    assert {key.to_user_string() for request in requests for key in request.asset_selection or ()} == {"stocks/bars_5_minute_last"}
 
 
 @pytest.mark.slow
