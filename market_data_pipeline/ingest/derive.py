@@ -17,7 +17,7 @@ from market_data_pipeline.domain.errors import InvalidBarType, MarketDataError, 
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Asked, Precision, RequestPlan
 from market_data_pipeline.ingest.import_csv import Run
-from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Refetch, load, stored_span
+from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Refetch, load, named, stored_span
 from market_data_pipeline.ingest.modes import Mode, Reach, Span, sessions_to_ask
 from market_data_pipeline.sources.derived import DerivedSource
 
@@ -191,22 +191,12 @@ def derive(
                     now_ns=now_ns,
                 )
                 with closing(steps):
-                    report = yield from _named(order.series, steps)
+                    report = yield from named(order.series, steps)
             done.append(Derivation(order, plan, report))
         except MarketDataError as error:
             done.append(Derivation(order, plan, error=error))
             yield order.series, error
     return tuple(done)
-
-
-def _named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Generator[tuple[Series, DeriveEvent], None, LoadReport]:
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            report: LoadReport = end.value
-            return report
-        yield series, event
 
 
 def _plan(catalog: Catalog, order: DeriveOrder, opened: OpenedDerived, now_ns: int) -> DerivePlan:

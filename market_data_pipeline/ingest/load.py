@@ -201,6 +201,17 @@ def load(
     )
 
 
+def named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Generator[tuple[Series, LoadEvent], None, LoadReport]:
+    """Yield the events of a load with the name of its series; return its report."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            report: LoadReport = end.value
+            return report
+        yield series, event
+
+
 def stored_span(catalog: Catalog, series: Series) -> Span | None:
     """Return the first and the last stored session of a series; None where nothing is stored."""
     found = catalog.availability(series)

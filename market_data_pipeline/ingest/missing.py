@@ -12,7 +12,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import DataMissing, SourceUnavailable
 from market_data_pipeline.ingest.from_broker import open_series
-from market_data_pipeline.ingest.load import LoadEvent, LoadReport, load
+from market_data_pipeline.ingest.load import LoadEvent, LoadReport, load, named
 
 if TYPE_CHECKING:
     from market_data_pipeline.sources.ibkr import IbkrGateway
@@ -51,20 +51,10 @@ def fetch_missing(
         try:
             opened = open_series(catalog, gateway(), series)
             with closing(load(catalog, opened.source, series, opened.instrument.precision, sessions, wait_s=wait_s)) as steps:
-                reports.append((yield from _named(series, steps)))
+                reports.append((yield from named(series, steps)))
         except SourceUnavailable as error:
             raise DataMissing(_not_found(series, sessions, error)) from error
     return tuple(reports)
-
-
-def _named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Generator[tuple[Series, LoadEvent], None, LoadReport]:
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            report: LoadReport = end.value
-            return report
-        yield series, event
 
 
 def _not_found(series: Series, sessions: Sequence[dt.date], error: SourceUnavailable) -> str:
