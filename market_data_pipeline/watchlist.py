@@ -256,6 +256,14 @@ class Watchlist:
         """
         return InstrumentDefinitions.read(self.path.parent / self._definitions) if self._definitions else None
 
+    def finer_of(self, series: Series) -> Series | None:
+        """Return the series that a series is derived from in the first universe that has it; None where a source is asked for it, or none has it."""
+        spec = str(series.spec)
+        having = (one for one in self.universes.values() if series.instrument_id in one.instruments and spec in one.bars)
+        universe = next(having, None)
+        finer = universe.derived.get(spec) if universe is not None else None
+        return None if finer is None else Series.of(series.instrument_id, finer)
+
     def universe_of(self, instrument_id: str) -> str | None:
         """Return the name of the first universe that an instrument is in, or None."""
         return next((name for name, universe in self.universes.items() if instrument_id in universe.instruments), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.endings import Stopped
@@ -20,24 +21,31 @@ from market_data_pipeline.ingest.import_csv import Run
 from market_data_pipeline.ingest.load import Planned, Refetch, Stored
 from market_data_pipeline.ingest.modes import Reach
 
+if TYPE_CHECKING:
+    from market_data_pipeline.watchlist import Watchlist
 
-def declared_finer(place: Place, names: Sequence[str], spec: BarSpec) -> dict[str, BarSpec]:
-    """Return what the watchlist derives these bars from, by instrument; those that it does not derive are left out."""
+
+def watchlist_of(place: Place) -> Watchlist | None:
+    """Return the watchlist; None where there is none, or a wrong one, which is told: bars can be had without it."""
     if place.config is None or not place.config.is_file():
-        return {}
+        return None
     from market_data_pipeline.watchlist import read_watchlist
 
-    found: dict[str, BarSpec] = {}
     try:
-        universes = read_watchlist(place.config).universes.values()
+        return read_watchlist(place.config)
     except ConfigurationError as error:
-        note(f"The watchlist is not used: {error}")  # bars can be had without it
+        note(f"The watchlist is not used: {error}")
+        return None
+
+
+def declared_finer(place: Place, names: Sequence[str], spec: BarSpec) -> dict[str, BarSpec]:
+    """Return what the watchlist derives these bars from, by instrument; those that it does not derive, and symbols, are left out."""
+    watchlist = watchlist_of(place)
+    if watchlist is None:
         return {}
-    for universe in universes:
-        finer = universe.derived.get(str(spec))
-        if finer is not None:
-            found |= {name: BarSpec.parse(finer) for name in names if name in universe.instruments}
-    return found
+    listed = {one for universe in watchlist.universes.values() for one in universe.instruments}
+    found = {name: watchlist.finer_of(Series.of(name, spec)) for name in names if name in listed}
+    return {name: finer.spec for name, finer in found.items() if finer is not None}
 
 
 def is_derived(place: Place, names: Sequence[str], spec: BarSpec) -> bool:

@@ -13,6 +13,7 @@ from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.ingest.derive import DeriveOrder
 from market_data_pipeline.ingest.from_broker import Order
+from market_data_pipeline.ingest.missing import fetch_missing
 from market_data_pipeline.ingest.modes import Mode, Reach
 from market_data_pipeline.sources.ibkr import Hours, IbkrGateway
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
@@ -74,3 +75,17 @@ def _is_coarser(length: str, finer: str) -> bool:
 def _run(catalog: Catalog, gateway: IbkrGateway, orders: list[Order]) -> None:
     outcomes = run(catalog, gateway, orders)[1]
     assert not [(outcome.series, outcome.error) for outcome in outcomes if outcome.failed]
+
+
+def test_a_backtest_that_lacks_derived_bars_gets_the_finer_ones_and_derives_them(simulator: RunningGateway, tmp_path: Path) -> None:
+    """One session of 390 minutes is one request; five minutes and the day are made of them."""
+    names = ("1-MINUTE-LAST", "5-MINUTE-LAST", "1-DAY-LAST")
+    minutes, five, day = (Series.of("AAPL.NASDAQ", name) for name in names)
+    finer = {five: minutes, day: five}
+    catalog = Catalog.open(tmp_path / "catalog")
+    session = dt.date(2024, 3, 11)
+    with IbkrGateway(settings_of(tmp_path, simulator.port)) as gateway:
+        for _ in fetch_missing(catalog, lambda: gateway, [day, five], session, session, finer_of=finer.get):
+            pass
+    assert [[row.rows for row in catalog.sessions(one)] for one in (minutes, five, day)] == [[390], [78], [1]]
+    assert [row.source for one in (minutes, five, day) for row in catalog.sessions(one)] == ["ibkr", "derived", "derived"]
