@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market_data_pipeline.catalog.bar_format import LEGACY_PRICES, described_by, holds_legacy_prices
+from market_data_pipeline.catalog.derived import stale_sessions
 from market_data_pipeline.catalog.reconcile import BadFiles, Quarantined, Reconciled, Scope, quarantine
 from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import SeriesLocked
+from market_data_pipeline.domain.sessions import SessionRange
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.catalog import Catalog
@@ -25,7 +27,7 @@ class Problem:
     """Something wrong in a catalog.
 
     Attributes:
-        kind: `bad file`, `orphan bars`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`, `not stored` or `locked`.
+        kind: `bad file`, `orphan bars`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`, `not stored`, `stale` or `locked`.
         subject: Series, file or folder.
         detail: What is wrong, with values.
         action: What was done, or the command that mends it.
@@ -84,6 +86,7 @@ def verify_catalog(
         files += result.files_checked
         size += result.bytes_checked
         problems += _problems_of(catalog, one, result)
+        problems += _stale(catalog, one)
         if one.instrument_id not in defined and len(paths) > len(result.quarantined):
             detail = f"no definition of {one.instrument_id} is stored, so no backtest can use it"
             problems.append(Problem("orphan bars", str(one), detail, f"mdp instruments define {one.instrument_id}"))
@@ -99,6 +102,16 @@ def _mend_ledger(catalog: Catalog) -> Iterator[Problem]:
     if moved_to is not None:
         action = f"moved to {moved_to.relative_to(catalog.root)}; a new one was made from the files"
         yield Problem("ledger damaged", "ledger.sqlite", "it is no sound SQLite file", action)
+
+
+def _stale(catalog: Catalog, series: Series) -> Iterator[Problem]:
+    stale = stale_sessions(catalog, series)
+    for finer in dict.fromkeys(one.finer for one in stale):
+        dates = [one.session for one in stale if one.finer == finer]
+        which = SessionRange(dates[0], dates[-1], len(dates))
+        detail = f"{which} derived from {finer} bars that were replaced since"
+        command = f"mdp load {series.instrument_id} {series.spec} --derive --from {finer} --start {dates[0]} --end {dates[-1]}"
+        yield Problem("stale", str(series), detail, command)
 
 
 def _problems_of(catalog: Catalog, series: Series, result: Reconciled) -> Iterator[Problem]:
