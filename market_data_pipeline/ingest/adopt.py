@@ -19,7 +19,7 @@ from market_data_pipeline.catalog.bar_format import write_atomically
 from market_data_pipeline.catalog.convention_file import convention_of
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Provenance
-from market_data_pipeline.domain.errors import CatalogError, ConflictingBars, MarketDataError, UsageError
+from market_data_pipeline.domain.errors import CatalogError, ConflictingBars, DiskFull, MarketDataError, StorageFailed, UsageError
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.ingest.adopt_instruments import InstrumentPlan, plan_instruments
 from market_data_pipeline.ingest.adopt_markdown import to_markdown
@@ -171,7 +171,9 @@ def conflict_message(report: AdoptReport) -> str:
     stored = sum(len(one.stored_conflicts) for one in report.series)
     parts = []
     if between and report.prefer == _RULES[PreferFile.FAIL]:
-        parts.append(f"{between:,} rows have other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file.")
+        parts.append(
+            f"{between:,} rows have other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file."
+        )
     if stored:
         parts.append(
             f"{stored:,} sessions are stored with other bars. Say what holds: --on-conflict skip (what is stored) or overwrite (what is adopted)."
@@ -243,7 +245,7 @@ class _Work:
                 try:
                     reports.append((yield from self._stored(name, paths, before, done, size, rows)))
                 except MarketDataError as error:
-                    if not isinstance(error, CatalogError) or error.retryable is False and type(error).__name__ in ("DiskFull", "StorageFailed"):
+                    if not isinstance(error, CatalogError) or isinstance(error, DiskFull | StorageFailed):
                         raise
                     reports.append(self._failed(before, error))
             done, rows = done + size, rows + before.read
@@ -311,7 +313,7 @@ class _Work:
         with self._catalog.writer(series, found.precision, provenance, self._rules.wait_s) as writer:
             writer.require_room_for(before.written, before.stored + before.replaced)
             for answer, decision in answers_of(self._catalog, found, self._rules.order, self._rules.on_conflict, seen):
-                if seen.dropped and self._rules.prefer is PreferFile.FAIL or (seen.conflicts and self._rules.on_conflict is OnConflict.FAIL):
+                if (seen.dropped and self._rules.prefer is PreferFile.FAIL) or (seen.conflicts and self._rules.on_conflict is OnConflict.FAIL):
                     raise ConflictingBars("its files have changed while they were adopted, and contradict each other now. Run this again.")
                 row = writer.store(answer) if decision.writes else None
                 seen.add(answer, decision)
@@ -338,7 +340,8 @@ class _Work:
     def _described(self, found: ForeignSeries, name: str, failed: str | None, paths: Sequence[Path]) -> SeriesReport:
         notes = list(found.notes)
         if found.series is not None and len(found.precisions) > 1:
-            notes.append(f"its files name {len(found.precisions)} precisions ({_decimals(list(found.precisions))}); all bars have {_decimals([found.precision])} now")
+            named = _decimals(list(found.precisions))
+            notes.append(f"its files name different decimals ({named}); all bars have {_decimals([found.precision])} now")
         return SeriesReport(
             name=name,
             series=found.series,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.instrument_files import defining, instrument_in, row_in
-from market_data_pipeline.domain.errors import CatalogError, MarketDataError
+from market_data_pipeline.domain.errors import CatalogError, DiskFull, MarketDataError, StorageFailed
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.ingest.adopt_report import InstrumentReport, Kept, SeriesReport
 from market_data_pipeline.sources.nautilus import ForeignCatalog, FoundInstrument, find_instruments
@@ -42,7 +42,7 @@ class InstrumentPlan:
                 try:
                     self.catalog.instruments.put(instrument_in(one.path), "adopted")
                 except MarketDataError as error:
-                    if isinstance(error, CatalogError) and type(error).__name__ in ("DiskFull", "StorageFailed"):
+                    if isinstance(error, DiskFull | StorageFailed):
                         raise
                     self.refused_by_us[one.instrument_id] = str(error)
 

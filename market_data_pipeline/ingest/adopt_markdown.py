@@ -43,7 +43,9 @@ def _lines(report: AdoptReport) -> Iterator[str]:
     heads = ["series", "first", "last", "complete", "partial", "missing", "decimals", "bytes of a price", "files"]
     yield from _table(heads, [_sessions(one) for one in report.series])
     yield from ("", "## Instruments", "")
-    yield from _table(["instrument", "kind", "what became of it", "why"], [[one.instrument_id, one.kind, one.what, one.why] for one in report.instruments])
+    yield from _table(
+        ["instrument", "kind", "what became of it", "why"], [[one.instrument_id, one.kind, one.what, one.why] for one in report.instruments]
+    )
     for one in report.series:
         yield from _details(one)
     if report.not_adopted:
@@ -70,7 +72,10 @@ def _details(one: SeriesReport) -> Iterator[str]:
     told += _listed("conflict", [conflict_text(two) for two in one.examples], one.conflicts)
     told += _listed(
         "stored otherwise",
-        [f"{two.session}: {two.stored_rows:,} bars stored, {two.source_rows:,} in the source, {two.different:,} differ" for two in one.stored_conflicts],
+        [
+            f"{two.session}: {two.stored_rows:,} bars stored, {two.source_rows:,} in the source, {two.different:,} differ"
+            for two in one.stored_conflicts
+        ],
     )
     if told:
         yield from ("", f"## {one.title}", "", *told)

@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def answers_of(
         allowed = longest_absence_allowed_s(merged.bars, partitions)
         position = partitions.index_of_close(merged.bars.ts_init)
         cuts = [*np.flatnonzero(np.diff(position, prepend=-2)).tolist(), len(position)]
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, stop in pairwise(cuts):
             here = int(position[start])
             answer = _answer(merged.bars.slice(start, stop), partitions, here, allowed)
             if here in found.holed or partitions.ends[here] > now:

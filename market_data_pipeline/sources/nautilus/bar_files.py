@@ -139,8 +139,8 @@ def rescaled(bars: BarTable, precision: Precision) -> BarTable:
     if (bars.price_precision, bars.size_precision) == (precision.price, precision.size):
         return bars
     price, size = 10 ** (precision.price - bars.price_precision), 10 ** (precision.size - bars.size_precision)
-    values = [bars.column(name) * np.int64(price) for name in PRICE_COLUMNS]
-    return BarTable(*values, bars.volume * np.int64(size), bars.ts_event, bars.ts_init, precision.price, precision.size)
+    opens, high, low, close = (bars.column(name) * np.int64(price) for name in PRICE_COLUMNS)
+    return BarTable(opens, high, low, close, bars.volume * np.int64(size), bars.ts_event, bars.ts_init, precision.price, precision.size)
 
 
 def rows_by_footer(path: Path) -> int:

@@ -114,9 +114,7 @@ def read_apart(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Let Nautilus read each file in another process; yield those that it refuses, or on which it ends that process, with the reason."""
     left = list(paths)
     while left:
-        done = subprocess.run(
-            [sys.executable, "-m", _READER], input="\n".join(map(str, left)), capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([sys.executable, "-m", _READER], input="\n".join(map(str, left)), capture_output=True, text=True, check=False)
         answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         for path, answer in zip(left, answers, strict=False):
             if answer["error"]:

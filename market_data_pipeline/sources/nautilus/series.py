@@ -198,10 +198,11 @@ def inspect(name: str, paths: Sequence[Path], precisions: Sequence[Precision] = 
 
 
 def _bar_type_of(name: str, sound: Sequence[SoundBarFile]) -> str:
-    """Return the bar type that most rows have, of those that belong into this folder."""
+    """Return the bar type that most rows have, of those that belong into this folder: one of a bar type, or of an instrument id."""
     rows: Counter[str] = Counter()
     for one in sound:
-        if not name or path_name(one.bar_type) == name or name.startswith(one.bar_type.partition("-")[0]) and "-" not in name:
+        path = path_name(one.bar_type)
+        if name in ("", path, path.rsplit("-", 4)[0]):
             rows[one.bar_type] += one.rows + 1
     return max(rows, key=lambda key: (rows[key], key), default="")
 
@@ -276,8 +277,7 @@ def _faults(bars: BarTable, position: Int64s, partitions: Partitions) -> Iterato
     if partitions.spec.is_daily_or_longer:
         days = partitions.days[np.clip(position, 0, len(partitions) - 1)]
         yield f"dated on a day that is no session of the {calendar.name} calendar", ~outside & (bars.ts_init // DAY_NS != days)
-    for reason, mask in broken_rows(bars).items():
-        yield reason, mask
+    yield from broken_rows(bars).items()
     price = PRICE_LIMIT * 10**bars.price_precision
     size = SIZE_LIMIT * 10**bars.size_precision
     # Beyond 64 bits nothing is decoded, so only limits within them can be broken.

@@ -74,7 +74,9 @@ def read_stamps(ts_event: Int64s, ts_init: Int64s, partitions: Partitions, told:
 
 def _refused(count: int, why: str, sample: str) -> Stamps:
     nothing = np.zeros(count, dtype=np.int64)
-    return Stamps(nothing, np.zeros(count, dtype=np.bool_), (), 0, f"{why}; for example {sample}. Say which end the stamps name: --stamp open or --stamp close")
+    return Stamps(
+        nothing, np.zeros(count, dtype=np.bool_), (), 0, f"{why}; for example {sample}. Say which end the stamps name: --stamp open or --stamp close"
+    )
 
 
 def _sample(ts_event: Int64s, ts_init: Int64s) -> str:
@@ -132,7 +134,9 @@ def _decide(edges: Mapping[StampEnd, _Edges]) -> tuple[StampEnd | None, str]:
         mine, theirs = edges[end], edges[other]
         if mine.hits >= _EDGES_NEEDED and not theirs.hits and mine.outside <= theirs.outside:
             return end, f"as {end}s they meet the venue's hours {mine.hits:,} times exactly, as {other}s never"
-    told = ", ".join(f"as {end}s they meet the venue's hours {one.hits:,} times and lie outside of them {one.outside:,} times" for end, one in edges.items())
+    told = ", ".join(
+        f"as {end}s they meet the venue's hours {one.hits:,} times and lie outside of them {one.outside:,} times" for end, one in edges.items()
+    )
     return None, told
 
 

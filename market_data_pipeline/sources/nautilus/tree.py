@@ -60,7 +60,7 @@ class ForeignCatalog:
         Raises:
             UsageError: If there is no such folder, or nothing in it that Nautilus could have written.
         """
-        root = path.absolute()
+        root = path.resolve()
         if not root.is_dir():
             raise UsageError(f"{path} is no folder. Name the folder of a Nautilus catalog: the one that holds data/bar/.")
         if root.name == _DATA and not (root / _DATA).is_dir():
