@@ -172,7 +172,7 @@ def conflict_message(report: AdoptReport) -> str:
     parts = []
     if between and report.prefer == _RULES[PreferFile.FAIL]:
         parts.append(
-            f"{between:,} rows have other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file."
+            f"{between:,} row{' has' if between == 1 else 's have'} other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file."
         )
     if stored:
         parts.append(

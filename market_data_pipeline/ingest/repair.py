@@ -157,9 +157,9 @@ def _unions(catalog: Catalog, found: ForeignSeries) -> list[SessionAnswer]:
     assert series is not None
     for answer, decision in answers_of(catalog, found, Order.NEWEST, OnConflict.FAIL, seen):
         if seen.dropped:
-            raise CatalogError(f"{seen.dropped:,} rows in it have other values than another row for the same bar")
+            raise CatalogError(f"{_rows(seen.dropped, 'row')} in it with other values than another row for the same bar")
         if decision.conflict is not None and decision.conflict.different:
-            raise CatalogError(f"on {answer.session} {decision.conflict.different:,} bars have other values in the catalog")
+            raise CatalogError(f"on {answer.session} {_rows(decision.conflict.different, 'bar')} with other values in the catalog")
         if decision.conflict is not None:
             answers.append(_union(catalog, series, answer))
         elif decision.writes:
@@ -177,6 +177,10 @@ def _union(catalog: Catalog, series: Series, answer: SessionAnswer) -> SessionAn
     (row,) = catalog.sessions(series, answer.session, answer.session)
     coverage = Coverage.COMPLETE if Coverage.COMPLETE in (row.coverage, answer.coverage) else Coverage.PARTIAL
     return replace(answer, bars=both, coverage=coverage, quality=measure(both, partitions, position))
+
+
+def _rows(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def _undecided(catalog: Catalog, name: str, file: Path, why: str) -> Problem:

@@ -49,7 +49,7 @@ def test_a_contradiction_is_a_question_and_a_preference_answers_it(mdp: Mdp, roo
     assert mdp("catalog", "adopt", old, "--dry-run", "--catalog", root).code == 3
     ended = mdp("catalog", "adopt", old, "--catalog", root)
     assert ended.code == 3
-    assert "Nothing was written. 1 rows have other values than another row for the same bar" in ended.out
+    assert "Nothing was written. 1 row has other values than another row for the same bar" in ended.out
     assert "conflict: the bar of 2024-02-05 14:37:00 UTC: open" in ended.out
     assert not list(root.rglob("*.parquet"))
     answered = mdp("catalog", "adopt", old, "--prefer", "oldest-file", "--json", "--catalog", root)

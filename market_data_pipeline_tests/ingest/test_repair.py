@@ -121,7 +121,7 @@ def test_two_values_for_one_bar_are_left_to_a_person(week: Catalog) -> None:
     put_wide(week, with_close(regular(AAPL, TUESDAY), 7, 20_000).slice(0, 50))
     report = mend(week)
     (decision,) = needs_decision(report)
-    assert "on 2024-02-06 1 bars have other values in the catalog" in decision.detail
+    assert "on 2024-02-06 1 bar with other values in the catalog" in decision.detail
     assert "mdp import-csv" in decision.action
     assert all_bars(week).fingerprint() == whole()
     assert list(week.layout.quarantine.rglob("*.quarantined"))
@@ -135,7 +135,7 @@ def test_a_file_that_contradicts_itself_is_left_to_a_person(week: Catalog) -> No
     extra.unlink()
     report = mend(week)
     (decision,) = needs_decision(report)
-    assert "1 rows in it have other values than another row for the same bar" in decision.detail
+    assert "1 row in it with other values than another row for the same bar" in decision.detail
     assert [session for session, _, _ in coverages(week)] == ["2024-02-05", "2024-02-07", "2024-02-08", "2024-02-09"]
 
 
