@@ -7,7 +7,7 @@ session is written whole, so that an adoption that was stopped goes on where it 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -171,14 +171,13 @@ def conflict_message(report: AdoptReport) -> str:
     stored = sum(len(one.stored_conflicts) for one in report.series)
     parts = []
     if between and report.prefer == _RULES[PreferFile.FAIL]:
-        parts.append(
-            f"{between:,} row{' has' if between == 1 else 's have'} other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file."
-        )
+        rows = f"{between:,} row{' has' if between == 1 else 's have'}"
+        parts.append(f"{rows} other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file.")
     if stored:
         parts.append(
             f"{stored:,} sessions are stored with other bars. Say what holds: --on-conflict skip (what is stored) or overwrite (what is adopted)."
         )
-    return f"Nothing was written. {' '.join(parts)} Each is listed in the report{_at(report)}."
+    return f"Nothing was written. {' '.join(parts)} Both values of each, and their files, stand in the report{_at(report)}."
 
 
 def _at(report: AdoptReport) -> str:
@@ -197,14 +196,12 @@ def _opened(catalog: Catalog, source: Path) -> ForeignCatalog:
 
 
 def _kept(catalog: Catalog, report: AdoptReport) -> AdoptReport:
-    """Write the report into the catalog, where there is one."""
-    if not catalog.root.is_dir():
-        return report
+    """Write the report into the catalog, also where nothing else was written: it says which conflicts are to be decided."""
     folder = catalog.root / REPORTS
     file = folder / f"adopt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{time.time_ns() % 10**6:06d}.md"
     report = replace(report, report_file=file)
     with suppress(OSError):  # a report that cannot be kept is still told
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder, file.name, to_markdown(report).encode())
         return report
     return replace(report, report_file=None)
@@ -220,16 +217,17 @@ class _Work:
 
     def __init__(self, catalog: Catalog, foreign: ForeignCatalog, rules: _Rules, plan: InstrumentPlan) -> None:
         self._catalog, self._foreign, self._rules, self._plan = catalog, foreign, rules, plan
-        self._sizes = {name: sum(_size(path) for path in paths) for name, paths in foreign.bars.items()}
+        self._parts = foreign.series()
+        self._sizes = {name: sum(map(_size, paths)) for name, paths in self._parts.items()}
         self._bytes = sum(self._sizes.values())
 
     def check(self) -> Generator[AdoptStep, None, list[SeriesReport]]:
         """Read everything and say what would be done, series by series."""
         reports, done, rows = [], 0, 0
-        for name, paths in self._parts():
+        for name, paths in self._parts.items():
             yield AdoptStep("Checking", name, done, self._bytes, rows)
             reports.append(self._checked(name, paths))
-            done, rows = done + self._size(name, paths), rows + reports[-1].read
+            done, rows = done + self._sizes[name], rows + reports[-1].read
         yield AdoptStep("Checking", "all series", self._bytes, self._bytes, rows)
         return reports
 
@@ -237,8 +235,8 @@ class _Work:
         """Store definitions first, then the bars, series by series; one that fails does not stop the others."""
         self._plan.store(checked)
         reports, done, rows = [], 0, 0
-        for before, (name, paths) in zip(checked, self._parts(), strict=True):
-            size = self._size(name, paths)
+        for before, (name, paths) in zip(checked, self._parts.items(), strict=True):
+            size = self._sizes[name]
             if before.failed is not None or before.series is None:
                 reports.append(before)
             else:
@@ -252,34 +250,14 @@ class _Work:
         yield AdoptStep("Storing", "all series", self._bytes, self._bytes, rows)
         return reports
 
-    def _parts(self) -> Iterator[tuple[str, tuple[Path, ...]]]:
-        for name, paths in self._foreign.bars.items():
-            if name:
-                yield name, paths
-            else:  # files in no folder may be of any series
-                yield from self._loose(paths)
-
-    def _loose(self, paths: Sequence[Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
-        from market_data_pipeline.sources.nautilus.bar_files import SoundBarFile, look_at
-
-        by_type: dict[str, list[Path]] = {}
-        for path in paths:
-            found = look_at(path)
-            by_type.setdefault(found.bar_type if isinstance(found, SoundBarFile) else "", []).append(path)
-        yield from ((f"data/bar ({key or 'unreadable'})", tuple(files)) for key, files in sorted(by_type.items()))
-
-    def _size(self, name: str, paths: Sequence[Path]) -> int:
-        return self._sizes[name] if name in self._sizes else sum(map(_size, paths))
-
     def _inspected(self, name: str, paths: Sequence[Path]) -> tuple[ForeignSeries, str | None]:
         """Look through a series at the decimals that it should have; also say what is in the way of storing it."""
-        key = name if not name.startswith("data/bar (") else ""
-        found = inspect(key, paths, (), self._rules.told)
+        found = inspect(name, paths, (), self._rules.told)
         if found.series is None:
             return found, found.refused or ("none of its files can be read" if found.bad else None)
         wanted = [one for one in (self._catalog.precision(found.series), self._plan.precision_of(found.series.instrument_id)) if one is not None]
         if wanted and found.precision != wanted[0]:
-            found = inspect(key, paths, wanted, self._rules.told)
+            found = inspect(name, paths, wanted, self._rules.told)
         assert found.series is not None
         try:
             self._catalog.require_same(found.series, found.precision, _convention(paths))

@@ -11,7 +11,7 @@ from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, BarTable
 from market_data_pipeline.ingest.adopt_report import AdoptReport, SeriesReport
 from market_data_pipeline.sources.nautilus import BarConflict
 
-_LISTED = 50
+_LISTED = 200
 
 
 def to_markdown(report: AdoptReport) -> str:

@@ -18,6 +18,7 @@ import pytest
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import DAY_NS, Series
+from market_data_pipeline.domain.coverage import Convention, Provenance
 from market_data_pipeline.domain.errors import ConflictingBars, UsageError
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.ingest.adopt import PreferFile, adopt, adopted, refuse_failed
@@ -214,9 +215,14 @@ def test_the_preferred_file_wins_whatever_was_copied_last(catalog: Catalog, old:
     assert example.kept_file.name == (newer if prefer is PreferFile.NEWEST else older).name
 
 
+def with_two_more_decimals(bars: BarTable) -> BarTable:
+    """Return bars of cents as bars of hundredths of a cent."""
+    return replace(bars, open=bars.open * 100, high=bars.high * 100, low=bars.low * 100, close=bars.close * 100, price_precision=4)
+
+
 def test_precisions_that_differ_become_the_highest(catalog: Catalog, old: Path) -> None:
     fine = regular(AAPL, TUESDAY)
-    fine = replace(fine, **{name: fine.column(name) * 100 for name in ("open", "high", "low", "close")}, price_precision=4)
+    fine = with_two_more_decimals(fine)
     by_nautilus(old, regular(AAPL, MONDAY))
     by_nautilus(old, with_close(fine, 0, int(fine.close[0]) + 1))
     one = only(run(catalog, old))
@@ -226,7 +232,7 @@ def test_precisions_that_differ_become_the_highest(catalog: Catalog, old: Path) 
 
 def test_the_decimals_of_the_instrument_are_taken_where_every_value_is_exact_in_them(catalog: Catalog, old: Path) -> None:
     padded = regular(AAPL, MONDAY)
-    padded = replace(padded, **{name: padded.column(name) * 100 for name in ("open", "high", "low", "close")}, price_precision=4)
+    padded = with_two_more_decimals(padded)
     by_nautilus(old, padded)
     equity(old)
     report = run(catalog, old)
@@ -416,3 +422,28 @@ def test_files_that_share_no_session_are_gone_through_in_groups(catalog: Catalog
     by_nautilus(old, regular(AAPL, TUESDAY).slice(0, 50))
     assert parts(only(run(catalog, old))) == {"written": 1950, "duplicates": 50}
     assert all_bars(catalog).fingerprint() == week().fingerprint()
+
+
+def test_old_folders_and_files_in_none_belong_to_their_series(catalog: Catalog, old: Path) -> None:
+    """One folder of a bar type, one as of 2022, one of an instrument that holds two series, and a file in no folder."""
+    file = by_nautilus(old, regular(AAPL, MONDAY))
+    places = [("bar.parquet", f"bar_type={AAPL.folder}"), ("bar", "AAPL.NASDAQ"), ("bar", ".")]
+    for date, place in zip((TUESDAY, WEDNESDAY, FRIDAY), places, strict=True):
+        target = (old / "data").joinpath(*place)
+        target.mkdir(parents=True, exist_ok=True)
+        by_nautilus(old, regular(AAPL, date)).rename(target / "part-0.parquet")
+    day = by_nautilus(old, days(), DAYS)
+    day.rename(old / "data" / "bar" / "AAPL.NASDAQ" / "part-1.parquet")
+    day.parent.rmdir()
+    file.parent.rename(old / "elsewhere")
+    (old / "data" / "bar" / AAPL.folder).symlink_to(old / "elsewhere", target_is_directory=True)
+    report = run(catalog, old)
+    assert {one.series: one.written for one in report.series} == {AAPL: 4 * 390, DAYS: 20}
+
+
+def test_our_own_catalog_keeps_its_convention(catalog: Catalog, tmp_path: Path) -> None:
+    ours = Catalog.open(tmp_path / "ours")
+    with ours.writer(AAPL, Precision(2, 0), Provenance("test", "by hand", Convention("rth", "split"))) as writer:
+        writer.store(answer(AAPL, MONDAY))
+    assert parts(only(run(catalog, ours.root))) == {"written": 390}
+    assert catalog.convention(AAPL) == Convention("rth", "split")

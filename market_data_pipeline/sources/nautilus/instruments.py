@@ -14,7 +14,7 @@ from market_data_pipeline.catalog.instrument_definitions import iso_pair
 from market_data_pipeline.catalog.instrument_files import id_in, row_in
 from market_data_pipeline.catalog.layout import interval_of
 from market_data_pipeline.domain.bar_types import parse_instrument_id, path_name, venue_of
-from market_data_pipeline.domain.errors import CorruptFile, InvalidInstrumentId
+from market_data_pipeline.domain.errors import CatalogError, CorruptFile, InvalidInstrumentId
 from market_data_pipeline.domain.source import Precision
 
 _READER = "market_data_pipeline.sources.nautilus.instrument_reader"
@@ -123,6 +123,6 @@ def read_apart(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
             return
         if done.returncode > 0:  # the reader itself could not start: that says nothing about the file
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RuntimeError(f"the process that reads instruments ended with {done.returncode}: {last[:200]}")
+            raise CatalogError(f"The process that reads instruments ended with {done.returncode}: {last[:200]}")
         yield left[len(answers)], f"Nautilus ends its process on it (signal {-done.returncode})"
         left = left[len(answers) + 1 :]

@@ -169,7 +169,7 @@ def inspect(name: str, paths: Sequence[Path], precisions: Sequence[Precision] = 
     """Look through all files of a series: every page is decoded once.
 
     Args:
-        name: The folder's name; "" where the files lie in none.
+        name: The folder's name, as Nautilus makes it from the bar type.
         paths: The files.
         precisions: The decimals to try first: of what is stored, of the instrument. Else the highest that a file names.
         told: What a person says that stamps name which do not speak for themselves.
@@ -198,11 +198,10 @@ def inspect(name: str, paths: Sequence[Path], precisions: Sequence[Precision] = 
 
 
 def _bar_type_of(name: str, sound: Sequence[SoundBarFile]) -> str:
-    """Return the bar type that most rows have, of those that belong into this folder: one of a bar type, or of an instrument id."""
+    """Return the bar type of a folder of this name that most rows have: `EUR/USD` and `EURUSD` have one folder."""
     rows: Counter[str] = Counter()
     for one in sound:
-        path = path_name(one.bar_type)
-        if name in ("", path, path.rsplit("-", 4)[0]):
+        if path_name(one.bar_type) == name:
             rows[one.bar_type] += one.rows + 1
     return max(rows, key=lambda key: (rows[key], key), default="")
 
@@ -242,11 +241,14 @@ def _sorted_out(file: SoundBarFile, bars: BarTable, partitions: Partitions, told
     """Return the rows of a file that can be taken, stamped as Nautilus' Interactive Brokers adapter stamps them, and what became of the others."""
     stamps = read_stamps(bars.ts_event, bars.ts_init, partitions, told)
     length = _NS_OF_DAY_BAR if partitions.spec.is_daily_or_longer else partitions.spec.length_ns
-    good, left_out, lost = stamps.known.copy(), [], []
+    good = stamps.known.copy()
+    left_out: list[LeftOut] = []
+    lost: list[Int64s] = []
     stamped = replace(bars, ts_init=stamps.closes, ts_event=stamps.closes - length)
     position = partitions.index_of_close(stamped.ts_init)
     if not stamps.known.all():
         left_out.append(_left(file, bars, ~stamps.known, stamps.refused or "stamps that name no close"))
+        lost.append(partitions.index_of_close(bars.ts_init[~stamps.known]))  # near enough to say which sessions are not whole
     for reason, mask in _faults(stamped, position, partitions):
         wrong = good & mask
         if wrong.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from market_data_pipeline.catalog.instrument_files import FOLDERS
 from market_data_pipeline.catalog.layout import SUFFIX
 from market_data_pipeline.domain.bar_types import path_name
 from market_data_pipeline.domain.errors import UsageError
+from market_data_pipeline.sources.nautilus.bar_files import SoundBarFile, look_at
 
 _DATA = "data"
 # `bar.parquet/bar_type=...` is how catalogs of 2022 were laid out.
 _BAR_FOLDERS = ("bar", "bars", f"bar{SUFFIX}")
 _PARTITION_PREFIXES = ("bar_type=", "instrument_id=")
+_BAR_TYPE = re.compile(r".+-\d+-[A-Z_]+-[A-Z]+-(EXTERNAL|INTERNAL).*")
 _STREAMS = ("backtest", "live")
 
 
@@ -40,7 +43,8 @@ class ForeignCatalog:
 
     Attributes:
         root: Its folder.
-        bars: Bar files by the name of their folder, without the slash of currency pairs, sorted; files that lie in none stand under "".
+        bars: Bar files by the name of their folder, without the slash of currency pairs, sorted; files that lie in none stand under "". See
+            `series`.
         instruments: Files of instrument definitions, sorted.
         not_adopted: What else lies there.
     """
@@ -84,13 +88,40 @@ class ForeignCatalog:
         left = tuple(NotAdopted(_where(kind), files, _reason(kind)) for kind, files in sorted(others.items()) if files)
         return cls(root, {name: tuple(sorted(files)) for name, files in sorted(bars.items())}, tuple(sorted(instruments)), left)
 
+    def series(self) -> dict[str, tuple[Path, ...]]:
+        """Return the bar files by series: named as Nautilus names the folder of its bar type, sorted.
+
+        Folders of that shape are taken at their word, for opening a million footers would take minutes. Files elsewhere (in no folder, in one
+        of an instrument) are asked for theirs; those that do not answer stay under the name of their folder.
+        """
+        found: dict[str, list[Path]] = {}
+        for folder, paths in self.bars.items():
+            if _BAR_TYPE.fullmatch(folder):
+                found.setdefault(folder, []).extend(paths)
+                continue
+            for path in paths:
+                one = look_at(path)
+                name = path_name(one.bar_type) if isinstance(one, SoundBarFile) else folder or "files in no folder"
+                found.setdefault(name, []).append(path)
+        return {name: tuple(found[name]) for name in sorted(found)}
+
     def name_of(self, path: Path) -> str:
         """Return a file's place below the catalog's folder."""
         return str(path.relative_to(self.root))
 
 
 def _files_below(folder: Path) -> list[Path]:
-    return sorted(Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    """Return all files below a folder, also behind links to folders; no folder twice, for links may lead in a circle."""
+    seen: set[str] = set()
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place) / name for name in names]
+    return sorted(found)
 
 
 def _series_name(folders: list[str]) -> str:

@@ -26,12 +26,12 @@ Values = dict[str, tuple[int, int]]
 
 def by_nautilus(root: Path, bars: BarTable, series: Series = AAPL, name: str | None = None) -> Path:
     """Let Nautilus write bars as one more file, whether they overlap or not; return it, renamed if a name is given."""
-    before = set(root.rglob("*.parquet"))
+    before = {path for path in root.rglob("*.parquet") if path.is_file()}
     root.mkdir(parents=True, exist_ok=True)
     catalog = ParquetDataCatalog(root)
     shelf = {path: path.rename(path.with_name(path.name + ".aside")) for path in before}  # it would skip a file of the same name
     catalog.write_data(nautilus_bars(bars, series), skip_disjoint_check=True)
-    (file,) = set(root.rglob("*.parquet"))
+    (file,) = {path for path in root.rglob("*.parquet") if path.is_file()}
     for path, aside in shelf.items():
         if path == file:
             file = file.rename(file.with_name(f"other-{len(before)}.parquet"))
