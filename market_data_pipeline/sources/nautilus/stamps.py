@@ -18,7 +18,7 @@ from market_data_pipeline.domain.bar_types import DAY_NS
 from market_data_pipeline.domain.sessions import Partitions
 
 _Mask = npt.NDArray[np.bool_]
-# Two sessions that begin or end exactly with the venue's hours are no accident where the other reading has none.
+# Two sessions that begin, and two that end, exactly with the venue's hours are no accident where the other reading never has both.
 _EDGES_NEEDED = 2
 # Of day bars, a wrong date puts at least every fifth bar on a day that is no session.
 _FITS, _DOES_NOT_FIT = 0.95, 0.85
@@ -106,38 +106,45 @@ def _ends(ts_event: Int64s, ts_init: Int64s, partitions: Partitions, told: Stamp
 
 @dataclass(frozen=True)
 class _Edges:
-    """How often the first or last bar of a session lies exactly on the venue's hours, and how many bars lie outside of them."""
+    """How many sessions begin, and how many end, exactly with the venue's hours, and how many bars lie outside of them."""
 
-    hits: int
+    begin: int
+    end: int
     outside: int
+
+    @property
+    def both(self) -> int:
+        """The smaller of the two: a reading that is wrong meets one edge by an absent bar, and the other never."""
+        return min(self.begin, self.end)
 
 
 def _edges(closes: Int64s, partitions: Partitions) -> _Edges:
     closes = np.unique(closes)
     position = partitions.index_of_close(closes)
     inside = (position >= 0) & (position < len(partitions))
-    closes, position = closes[inside], position[inside]
+    closes, position, strangers = closes[inside], position[inside], int((~inside).sum())
     if not len(closes):
-        return _Edges(0, int((~inside).sum()))
+        return _Edges(0, 0, strangers)
     calendar, of = partitions.calendar, partitions.calendar_index[position]
     opens = closes - partitions.spec.length_ns
     first = np.flatnonzero(np.diff(position, prepend=-2))
     last = np.append(first[1:], len(closes)) - 1
-    starts = np.isin(opens[first] - calendar.open_ns[of[first]], (0,)) | (opens[first] == calendar.pre_ns[of[first]])
-    stops = (closes[last] == calendar.close_ns[of[last]]) | (closes[last] == calendar.end_ns[of[last]])
+    begin = (opens[first] == calendar.open_ns[of[first]]) | (opens[first] == calendar.pre_ns[of[first]])
+    end = (closes[last] == calendar.close_ns[of[last]]) | (closes[last] == calendar.end_ns[of[last]])
     outside = (opens < calendar.pre_ns[of]) | (closes > calendar.end_ns[of])
-    return _Edges(int(starts.sum() + stops.sum()), int(outside.sum()) + int((~inside).sum()))
+    return _Edges(int(begin.sum()), int(end.sum()), int(outside.sum()) + strangers)
 
 
 def _decide(edges: Mapping[StampEnd, _Edges]) -> tuple[StampEnd | None, str]:
     for end, other in ((StampEnd.OPEN, StampEnd.CLOSE), (StampEnd.CLOSE, StampEnd.OPEN)):
         mine, theirs = edges[end], edges[other]
-        if mine.hits >= _EDGES_NEEDED and not theirs.hits and mine.outside <= theirs.outside:
-            return end, f"as {end}s they meet the venue's hours {mine.hits:,} times exactly, as {other}s never"
-    told = ", ".join(
-        f"as {end}s they meet the venue's hours {one.hits:,} times and lie outside of them {one.outside:,} times" for end, one in edges.items()
-    )
-    return None, told
+        if mine.both >= _EDGES_NEEDED and not theirs.both and mine.outside <= theirs.outside:
+            return end, f"as {end}s {_told(mine)}, as {other}s {_told(theirs)}"
+    return None, "; ".join(f"as {end}s {_told(one)} and {one.outside:,} bars lie outside of them" for end, one in edges.items())
+
+
+def _told(edges: _Edges) -> str:
+    return f"{edges.begin:,} sessions begin and {edges.end:,} end exactly with the venue's hours"
 
 
 def _dates(ts_event: Int64s, ts_init: Int64s, partitions: Partitions, told: StampEnd | None) -> Stamps:

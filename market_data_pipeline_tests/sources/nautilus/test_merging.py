@@ -30,10 +30,8 @@ def table(found: list[Row]) -> tuple[BarTable, np.ndarray[tuple[int], np.dtype[n
 @given(found=rows)
 def test_every_row_is_kept_or_counted_once(order: Order, found: list[Row]) -> None:
     bars, files = table(found)
-    kept: dict[int, int] = {}
     sequence = sorted(found, key=lambda row: row[2])
-    for minute, close, _ in sequence if order is Order.NEWEST else reversed(sequence):
-        kept[minute] = close
+    kept = {minute: close for minute, close, _ in (sequence if order is Order.NEWEST else reversed(sequence))}
     equal = [(minute, file) for minute, close, file in sequence if kept[minute] == close]
     inside = len(equal) - len(set(equal))
     across = len(set(equal)) - len(kept)
