@@ -14,7 +14,16 @@ from market_data_pipeline.ingest.import_csv import OnConflict, Run
 from market_data_pipeline.sources.nautilus.stamps import StampEnd
 
 
-def carry_out(place: Place, source: Path, *, prefer: PreferFile, on_conflict: OnConflict, stamp: StampEnd | None, run: Run) -> AdoptReport:
+def carry_out(
+    place: Place,
+    source: Path,
+    *,
+    prefer: PreferFile,
+    on_conflict: OnConflict,
+    stamp: StampEnd | None,
+    hours: str | None,
+    run: Run,
+) -> AdoptReport:
     """Adopt, showing how far it is.
 
     Raises:
@@ -26,7 +35,7 @@ def carry_out(place: Place, source: Path, *, prefer: PreferFile, on_conflict: On
         def hear(step: AdoptStep) -> None:
             meter.show(step.doing, step.done, step.of, step.rows)
 
-        with closing(adopt(catalog, source, prefer=prefer, on_conflict=on_conflict, stamp=stamp, run=run)) as steps:
+        with closing(adopt(catalog, source, prefer=prefer, on_conflict=on_conflict, stamp=stamp, hours=hours, run=run)) as steps:
             try:
                 return adopted(steps, hear)
             except KeyboardInterrupt:

@@ -20,6 +20,7 @@ def adopt(
     prefer: Annotated[Preference, typer.Option("--prefer", help="Which of two files is believed that have different values for one bar.")] = "fail",
     on_conflict: Annotated[Conflicts, typer.Option("--on-conflict", help="For sessions that are stored with other bars.")] = "fail",
     stamp: Annotated[Literal["open", "close"] | None, typer.Option("--stamp", help="Which end of a bar stamps name, where nothing decides.")] = None,
+    hours: Annotated[Literal["all", "rth"] | None, typer.Option("--hours", help="Which hours the bars were asked for.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
     as_json: JsonOption = False,
     catalog: CatalogOption = None,
@@ -54,6 +55,7 @@ def adopt(
         prefer=PreferFile(prefer),
         on_conflict=OnConflict(on_conflict),
         stamp=StampEnd(stamp) if stamp else None,
+        hours=hours,
         run=Run.DRY if dry_run else Run.STORE,
     )
     if as_json:

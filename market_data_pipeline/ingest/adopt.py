@@ -74,6 +74,7 @@ class _Rules:
     prefer: PreferFile
     on_conflict: OnConflict
     told: StampEnd | None
+    hours: str | None
     wait_s: float
 
     @property
@@ -88,6 +89,7 @@ def adopt(
     prefer: PreferFile = PreferFile.FAIL,
     on_conflict: OnConflict = OnConflict.FAIL,
     stamp: StampEnd | None = None,
+    hours: str | None = None,
     run: Run = Run.STORE,
     wait_s: float = 10.0,
 ) -> Generator[AdoptStep, None, AdoptReport]:
@@ -99,6 +101,7 @@ def adopt(
         prefer: Which of two files is believed that have different values for one bar.
         on_conflict: What to do with sessions that `catalog` holds with other bars: `FAIL`, `SKIP` (keep what is stored) or `OVERWRITE`.
         stamp: Which end of a bar its stamp names, where that is not decided by evidence.
+        hours: Which hours the bars were asked for, `all` or `rth`; None is as a catalog of ours says beside its bars, else `all`.
         run: A dry run stores nothing and tells the same.
         wait_s: Seconds to wait for another process that writes a series.
 
@@ -114,7 +117,7 @@ def adopt(
     """
     started = time.monotonic()
     foreign = _opened(catalog, source)
-    rules = _Rules(prefer, on_conflict, stamp, wait_s)
+    rules = _Rules(prefer, on_conflict, stamp, hours, wait_s)
     plan = plan_instruments(catalog, foreign)
     work = _Work(catalog, foreign, rules, plan)
     checked = yield from work.check()
@@ -260,7 +263,7 @@ class _Work:
             found = inspect(name, paths, wanted, self._rules.told)
         assert found.series is not None
         try:
-            self._catalog.require_same(found.series, found.precision, _convention(paths))
+            self._catalog.require_same(found.series, found.precision, self._convention(paths))
         except CatalogError as error:
             return found, str(error)
         return found, None
@@ -287,7 +290,7 @@ class _Work:
         if failed is not None or found.series is None:
             return self._failed(before, CatalogError(failed or "its files have changed while they were adopted"))
         series, seen, written = found.series, Tally(), list[SessionRow]()
-        provenance = Provenance(SOURCE, f"{self._foreign.root.name}: {len(paths):,} files of {name}", _convention(paths))
+        provenance = Provenance(SOURCE, f"{self._foreign.root.name}: {len(paths):,} files of {name}", self._convention(paths))
         with self._catalog.writer(series, found.precision, provenance, self._rules.wait_s) as writer:
             writer.require_room_for(before.written, before.stored + before.replaced)
             for answer, decision in answers_of(self._catalog, found, self._rules.order, self._rules.on_conflict, seen):
@@ -320,6 +323,8 @@ class _Work:
         if found.series is not None and len(found.precisions) > 1:
             named = _decimals(list(found.precisions))
             notes.append(f"its files name different decimals ({named}); all bars have {_decimals([found.precision])} now")
+        if self._rules.hours is None and found.is_regular_only and convention_of(paths[0].parent).hours == "all":
+            notes.append("no bar lies outside of regular hours. To go on with regular hours of Interactive Brokers later, adopt it with --hours rth")
         return SeriesReport(
             name=name,
             series=found.series,
@@ -338,6 +343,11 @@ class _Work:
             recount=Recount(sum(map(rows_by_footer, paths)), 0 if failed is not None else None),
         )
 
+    def _convention(self, paths: Sequence[Path]) -> Convention:
+        """Return under which convention the bars were asked for: as was said, or as a catalog of ours says beside its bars."""
+        found = convention_of(paths[0].parent)
+        return replace(found, hours=self._rules.hours) if self._rules.hours is not None else found
+
     def _failed(self, before: SeriesReport, error: Exception) -> SeriesReport:
         """Return the report of a series that could not be stored; sessions that were stored before it failed are counted when it is run again."""
         return replace(_unwritten(before), failed=str(error))
@@ -345,11 +355,6 @@ class _Work:
 
 def _decimals(precisions: Sequence[Precision]) -> str:
     return ", ".join(f"{one.price} price and {one.size} size decimals" for one in precisions)
-
-
-def _convention(paths: Sequence[Path]) -> Convention:
-    """Return under which convention the bars were asked for, where the source is a catalog that says so."""
-    return convention_of(paths[0].parent)
 
 
 def _size(path: Path) -> int:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import dagster as dg
 from pydantic import Field
 
+from market_data_pipeline.catalog import SessionRow
+from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import ConfigurationError
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.resources import CatalogResource
-from market_data_pipeline.watchlist import Watchlist, read_watchlist
+from market_data_pipeline.watchlist import Universe, Watchlist, read_watchlist
 
 if TYPE_CHECKING:
     from dagster._core.definitions.metadata import RawMetadataValue
@@ -39,6 +41,9 @@ class AdoptConfig(dg.Config):
         default="fail", description="For sessions that are stored with other bars: fail writes nothing, skip keeps them, overwrite replaces them."
     )
     stamp: Literal["", "open", "close"] = Field(default="", description="Which end of a bar stamps name, where nothing decides it; empty is neither.")
+    hours: Literal["", "all", "rth"] = Field(
+        default="", description="Which hours the bars were asked for; empty is as a catalog of this project says beside its bars, else all."
+    )
     dry_run: bool = Field(default=False, description="Read and check everything, store nothing, and show the report.")
     wait_s: float = Field(default=60.0, description="Seconds to wait for another process that writes the same series.")
 
@@ -83,6 +88,7 @@ def _carry_out(context: dg.OpExecutionContext, config: AdoptConfig, catalog: Cat
         prefer=PreferFile(config.prefer),
         on_conflict=OnConflict(config.on_conflict),
         stamp=StampEnd(config.stamp) if config.stamp else None,
+        hours=config.hours or None,
         run=Run.DRY if config.dry_run else Run.STORE,
         wait_s=config.wait_s,
     )
@@ -92,6 +98,12 @@ def _carry_out(context: dg.OpExecutionContext, config: AdoptConfig, catalog: Cat
             return adopted(steps, hearing.hear)
         finally:
             hearing.shown.tell()
+
+
+def _is_wanted(universe: Universe, series: Series, row: SessionRow) -> bool:
+    """Return whether a session is a partition of its universe: an old catalog may begin long before it."""
+    newest = universe.last_session(str(series.spec))
+    return newest is not None and universe.start <= row.session <= newest
 
 
 class _Hearing:
@@ -107,7 +119,7 @@ class _Hearing:
         if step.session is not None:
             series, row, what = step.session
             key = bars_key_of(self._watchlist, series)
-            if key is not None:
+            if key is not None and _is_wanted(self._watchlist.universes[key.path[0]], series, row):
                 self.shown.add(session_materialization(key, series, row, {"outcome": f"{what} by an adoption"}))
         now = time.monotonic()
         if step.doing != self._doing:

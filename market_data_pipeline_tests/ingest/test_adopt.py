@@ -441,6 +441,14 @@ def test_old_folders_and_files_in_none_belong_to_their_series(catalog: Catalog, 
     assert {one.series: one.written for one in report.series} == {AAPL: 4 * 390, DAYS: 20}
 
 
+def test_bars_of_regular_hours_are_noticed_and_stored_as_such_if_somebody_says(catalog: Catalog, old: Path) -> None:
+    by_nautilus(old, week())
+    told = only(run(catalog, old, run=Run.DRY))
+    assert "adopt it with --hours rth" in told.notes[0]
+    assert only(run(catalog, old, hours="rth")).notes == ()
+    assert catalog.convention(AAPL) == Convention("rth", "raw")
+
+
 def test_our_own_catalog_keeps_its_convention(catalog: Catalog, tmp_path: Path) -> None:
     ours = Catalog.open(tmp_path / "ours")
     with ours.writer(AAPL, Precision(2, 0), Provenance("test", "by hand", Convention("rth", "split"))) as writer:

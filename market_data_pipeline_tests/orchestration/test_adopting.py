@@ -15,11 +15,12 @@ from market_data_pipeline_tests.sources.nautilus.foreign import by_nautilus, equ
 AAPL = Series.parse("AAPL.NASDAQ-5-MINUTE-LAST-EXTERNAL")
 OTHER = Series.parse("GOOGL.NASDAQ-5-MINUTE-LAST-EXTERNAL")
 DATES = [dt.date(2024, 1, 2), dt.date(2024, 1, 3)]
+BEFORE = dt.date(2023, 12, 29)  # a session before the universe begins
 
 
 def old_catalog(root: Path) -> Path:
     """Two sessions of a series of the watchlist, one of another, and a definition."""
-    for date in DATES:
+    for date in (BEFORE, *DATES):
         by_nautilus(root, regular(AAPL, date), AAPL)
     by_nautilus(root, regular(OTHER, DATES[0]), OTHER)
     equity(root)
@@ -42,10 +43,10 @@ def test_sessions_are_shown_and_the_report_is_metadata(project: Project, tmp_pat
     assert set(shown) == {f"{date}|AAPL.NASDAQ" for date in DATES}
     assert shown["2024-01-02|AAPL.NASDAQ"].metadata["outcome"].value == "stored by an adoption"
     found = metadata_of(result)
-    assert (found["bars_read"], found["written"], found["sum_closes"], found["instruments_missing"]) == (234, 234, True, "GOOGL.NASDAQ")
+    assert (found["bars_read"], found["written"], found["sum_closes"], found["instruments_missing"]) == (312, 312, True, "GOOGL.NASDAQ")
     assert "# Adoption of" in str(found["report"])
     assert Path(str(found["report_file"])).is_file()
-    assert len(list(project.catalog.read(AAPL))) == 2
+    assert len(list(project.catalog.read(AAPL))) == 3
 
 
 def test_again_nothing_is_written_or_told_twice(project: Project, tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_again_nothing_is_written_or_told_twice(project: Project, tmp_path: Path
     project.run("adopt_catalog", config=config(old))
     before = project.shown("stocks/bars_5_minute_last")
     again = project.run("adopt_catalog", config=config(old))
-    assert (metadata_of(again)["written"], metadata_of(again)["stored_before"]) == (0, 234)
+    assert (metadata_of(again)["written"], metadata_of(again)["stored_before"]) == (0, 312)
     assert project.shown("stocks/bars_5_minute_last") == before
 
 

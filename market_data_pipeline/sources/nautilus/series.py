@@ -57,6 +57,7 @@ class _Checked:
         holed: Positions of the sessions that lost rows to that.
         notes: What was decided about its stamps.
         restamped: Rows whose stamps were put right.
+        extended: Rows outside of regular hours.
     """
 
     file: SoundBarFile
@@ -67,6 +68,7 @@ class _Checked:
     holed: frozenset[int]
     notes: tuple[str, ...]
     restamped: int
+    extended: int
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,14 @@ class ForeignSeries:
     def restamped(self) -> int:
         """Rows whose stamps were put right."""
         return sum(one.restamped for one in self.checked)
+
+    @property
+    def is_regular_only(self) -> bool:
+        """True if the venue has hours before and after the regular ones, and no bar lies there: it seems that only regular hours were asked for."""
+        if self.series is None or self.series.spec.is_daily_or_longer or not self.kept_rows:
+            return False
+        calendar = partitions_of(self.series).calendar
+        return bool((calendar.pre_ns < calendar.open_ns).any()) and not any(one.extended for one in self.checked)
 
     @property
     def price_bytes(self) -> tuple[int, ...]:
@@ -268,7 +278,14 @@ def _sorted_out(file: SoundBarFile, bars: BarTable, partitions: Partitions, told
         holed=frozenset(np.unique(gone).tolist()),
         notes=stamps.notes,
         restamped=stamps.restamped,
+        extended=_extended(kept, touched, partitions) if len(kept) else 0,
     )
+
+
+def _extended(bars: BarTable, position: Int64s, partitions: Partitions) -> int:
+    """Count the bars that lie outside of regular hours."""
+    calendar, of = partitions.calendar, partitions.calendar_index[position]
+    return int(((bars.ts_init <= calendar.open_ns[of]) | (bars.ts_event >= calendar.close_ns[of])).sum())
 
 
 def _faults(bars: BarTable, position: Int64s, partitions: Partitions) -> Iterator[tuple[str, _Mask]]:
