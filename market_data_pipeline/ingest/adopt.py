@@ -246,7 +246,7 @@ class _Work:
                 try:
                     reports.append((yield from self._stored(name, paths, before, done, size, rows)))
                 except MarketDataError as error:
-                    if not isinstance(error, CatalogError) or isinstance(error, DiskFull | StorageFailed):
+                    if isinstance(error, DiskFull | StorageFailed):
                         raise
                     reports.append(self._failed(before, error))
             done, rows = done + size, rows + before.read
@@ -349,8 +349,8 @@ class _Work:
         return replace(found, hours=self._rules.hours) if self._rules.hours is not None else found
 
     def _failed(self, before: SeriesReport, error: Exception) -> SeriesReport:
-        """Return the report of a series that could not be stored; sessions that were stored before it failed are counted when it is run again."""
-        return replace(_unwritten(before), failed=str(error))
+        """Return the report of a series that could not be stored to its end; what was stored of it is counted when it is adopted again."""
+        return replace(_unwritten(before), failed=f"{error} Sessions of it that were stored before stand; the same command goes on from there.")
 
 
 def _decimals(precisions: Sequence[Precision]) -> str:

@@ -19,7 +19,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import DAY_NS, Series
 from market_data_pipeline.domain.coverage import Convention, Provenance
-from market_data_pipeline.domain.errors import ConflictingBars, UsageError
+from market_data_pipeline.domain.errors import CatalogError, ConflictingBars, StorageFailed, UsageError
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.ingest.adopt import PreferFile, adopt, adopted, refuse_failed
 from market_data_pipeline.ingest.adopt_markdown import to_markdown
@@ -455,3 +455,38 @@ def test_our_own_catalog_keeps_its_convention(catalog: Catalog, tmp_path: Path) 
         writer.store(answer(AAPL, MONDAY))
     assert parts(only(run(catalog, ours.root))) == {"written": 390}
     assert catalog.convention(AAPL) == Convention("rth", "split")
+
+
+def test_a_series_that_another_process_writes_fails_alone(catalog: Catalog, old: Path) -> None:
+    by_nautilus(old, week())
+    by_nautilus(old, days(), DAYS)
+    store(catalog, answer(AAPL, MONDAY))
+    with catalog.writer(AAPL, Precision(2, 0), Provenance("test", "by hand")):
+        report = run(catalog, old, wait_s=0.2)
+    failed = {one.series: one.failed for one in report.series if one.failed}
+    assert list(failed) == [AAPL]
+    assert "Another process is writing" in (failed[AAPL] or "")
+    assert (report.failed, len(all_bars(catalog, DAYS)), len(all_bars(catalog))) == (True, 20, 390)
+    with pytest.raises(CatalogError, match="1 series could not be adopted; the others were"):
+        refuse_failed(report)
+    assert parts(only_of(run(catalog, old), AAPL)) == {"written": 4 * 390, "stored before": 390}
+
+
+def only_of(report: AdoptReport, series: Series) -> SeriesReport:
+    (one,) = [one for one in report.series if one.series == series]
+    return one
+
+
+def test_a_folder_that_cannot_be_listed_stops_everything(catalog: Catalog, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies there would be lost in silence. A user who is root can list any folder, so the system's answer is made."""
+    by_nautilus(old, week())
+    real = os.scandir
+
+    def scandir(path: str | Path) -> object:
+        if str(path).endswith(AAPL.folder):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(StorageFailed, match="cannot be listed: Permission denied"):
+        run(catalog, old)

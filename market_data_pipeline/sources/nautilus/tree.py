@@ -11,7 +11,7 @@ from pathlib import Path
 from market_data_pipeline.catalog.instrument_files import FOLDERS
 from market_data_pipeline.catalog.layout import SUFFIX
 from market_data_pipeline.domain.bar_types import path_name
-from market_data_pipeline.domain.errors import UsageError
+from market_data_pipeline.domain.errors import StorageFailed, UsageError
 from market_data_pipeline.sources.nautilus.bar_files import SoundBarFile, look_at
 
 _DATA = "data"
@@ -63,6 +63,7 @@ class ForeignCatalog:
 
         Raises:
             UsageError: If there is no such folder, or nothing in it that Nautilus could have written.
+            StorageFailed: If a folder in it cannot be listed.
         """
         root = path.resolve()
         if not root.is_dir():
@@ -114,7 +115,7 @@ def _files_below(folder: Path) -> list[Path]:
     """Return all files below a folder, also behind links to folders; no folder twice, for links may lead in a circle."""
     seen: set[str] = set()
     found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()
@@ -122,6 +123,12 @@ def _files_below(folder: Path) -> list[Path]:
         seen.add(real)
         found += [Path(place) / name for name in names]
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    """Stop at a folder that cannot be listed: what lies in it would be passed over in silence. One that is not there holds nothing."""
+    if not isinstance(error, FileNotFoundError):
+        raise StorageFailed(f"{error.filename} cannot be listed: {error.strerror}. Nothing was written. Make it readable and run this again.")
 
 
 def _series_name(folders: list[str]) -> str:
