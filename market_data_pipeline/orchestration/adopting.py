@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal
 import dagster as dg
 from pydantic import Field
 
-from market_data_pipeline.catalog import SessionRow
+from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import ConfigurationError
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.materializations import Materializations
+from market_data_pipeline.orchestration.metadata import png
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.watchlist import Universe, Watchlist, read_watchlist
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 JOB = "adopt_catalog"
 _SECONDS_BETWEEN_LINES = 5.0
+_PICTURES_AT_MOST = 3
 
 
 class AdoptConfig(dg.Config):
@@ -60,7 +62,7 @@ def adopt_job(places: Places) -> dg.JobDefinition:
                 raise ConfigurationError("path: name the folder of the catalog to adopt, the one that holds data/bar/.")
             report = _carry_out(context, config, catalog, read_watchlist(places.watchlist))
             context.log.info(_line(report))
-            context.add_output_metadata(_metadata(report))
+            context.add_output_metadata({**_metadata(report), **_pictures(catalog.open(), report)})
             refuse_failed(report)
 
     @dg.job(
@@ -158,6 +160,19 @@ def _metadata(report: "AdoptReport") -> "dict[str, RawMetadataValue]":
         "instruments_missing": ", ".join(report.orphans) or "none",
         **({"report_file": dg.MetadataValue.path(str(report.report_file))} if report.report_file is not None else {}),
     }
+
+
+def _pictures(catalog: Catalog, report: "AdoptReport") -> "dict[str, RawMetadataValue]":
+    """Return calendars of what stands of the first series now: which sessions are whole, in part, or missing."""
+    from market_data_pipeline.charts.coverage import coverage_png
+    from market_data_pipeline.ingest.adopt_report import Ending
+
+    pictures: dict[str, RawMetadataValue] = {}
+    for one in report.series:
+        if report.ending is Ending.DONE and one.series and one.first_session and one.last_session and len(pictures) < _PICTURES_AT_MOST:
+            coverage = catalog.coverage(one.series, one.first_session, one.last_session)
+            pictures[f"coverage of {one.series.instrument_id} {one.series.spec}"] = png(coverage_png(one.series, coverage), one.title)
+    return pictures
 
 
 def _series_table(report: "AdoptReport") -> dg.TableMetadataValue:

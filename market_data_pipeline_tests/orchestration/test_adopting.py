@@ -45,6 +45,7 @@ def test_sessions_are_shown_and_the_report_is_metadata(project: Project, tmp_pat
     found = metadata_of(result)
     assert (found["bars_read"], found["written"], found["sum_closes"], found["instruments_missing"]) == (312, 312, True, "GOOGL.NASDAQ")
     assert "# Adoption of" in str(found["report"])
+    assert str(found["coverage of AAPL.NASDAQ 5-MINUTE-LAST"]).startswith("![")
     assert Path(str(found["report_file"])).is_file()
     assert len(list(project.catalog.read(AAPL))) == 3
 
