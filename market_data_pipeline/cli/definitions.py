@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.domain.bar_types import parse_instrument_id
-from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, UsageError
+from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, MarketDataError, UsageError
 from market_data_pipeline.domain.source import Precision
-from market_data_pipeline.ingest.instruments import require_stored_decimals
+from market_data_pipeline.ingest.instruments import Refreshed, require_stored_decimals
 
 if TYPE_CHECKING:
     from nautilus_trader.model.instruments import Instrument
@@ -125,6 +125,17 @@ def define_instruments(catalog: Catalog, definitions: Definitions, ids: list[str
     for one in instruments:
         _require_same_decimals(catalog, one.id.value, Precision(one.price_precision, one.size_precision), definitions.file)
     return [catalog.instruments.put(one, source_name(definitions, one.id.value)) for one in instruments]
+
+
+def define_each(catalog: Catalog, definitions: Definitions, ids: list[str]) -> list[Refreshed]:
+    """Store the definitions of these ids; one that the file does not have, or that stored bars contradict, does not stop the others."""
+    done = []
+    for one in ids:
+        try:
+            done += [Refreshed(one, change) for change in define_instruments(catalog, definitions, [one])]
+        except MarketDataError as error:
+            done.append(Refreshed(one, error=error))
+    return done
 
 
 def source_name(definitions: Definitions, instrument_id: str) -> str:
