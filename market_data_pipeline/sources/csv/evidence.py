@@ -65,9 +65,16 @@ class Judgement:
     gross: bool = False
 
 
+def distinct(times: Int64s) -> Int64s:
+    """Return times sorted, each once. Those of a file stand in order nearly always, which `np.unique` does not use: it hashes them."""
+    ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times, kind="stable")
+    kept: Int64s = ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+    return kept
+
+
 def thinned(wall_ns: Int64s) -> Int64s:
     """Return sorted stamps, the first and last of each quarter of an hour: the ones that lie at an edge are among them."""
-    wall = np.unique(wall_ns)
+    wall = distinct(wall_ns)
     if len(wall) < 3:
         return wall
     bucket = wall // _BUCKET_NS
@@ -106,7 +113,9 @@ def edges_of(stamps: Int64s, stamp: Stamp, length_ns: int, hours: Hours) -> Edge
         at = np.searchsorted(hours.starts, stamps, side="left") - 1
         inside = (at >= 0) & (stamps < hours.ends[np.maximum(at, 0)] + length_ns)
     lost = stamps[~inside]
-    index, first = np.unique(at[inside], return_index=True)
+    found = at[inside]  # in order, as the stamps are
+    first = np.flatnonzero(np.append(True, found[1:] != found[:-1])) if len(found) else found
+    index = found[first]
     kept = stamps[inside]
     last = kept[np.append(first[1:], len(kept)) - 1] if len(kept) else kept
     return Edges(index, kept[first], last, len(lost), len(np.unique(at[~inside])), int(lost[len(lost) // 2]) if len(lost) else 0)
@@ -125,7 +134,7 @@ def judge(hypothesis: Hypothesis, wall: Int64s, offset: Int64s | None, length_ns
     utc, missing = wall if offset is None else wall - offset, 0
     if hypothesis.zone is not None:
         local = to_utc(hypothesis.zone, wall)
-        utc, missing = np.unique(local.first), int(local.nonexistent.sum())
+        utc, missing = distinct(local.first), int(local.nonexistent.sum())
     opens = utc if hypothesis.stamp is Stamp.OPEN else utc - length_ns
     if missing >= 2:
         reason = f"{missing} stamps would show times that this clock skips in spring"
@@ -232,7 +241,7 @@ def described(judgement: Judgement, wall: Int64s, offset: Int64s | None, length_
     if venue.widest is None or not len(wall):
         return []
     zone, stamp = judgement.hypothesis.zone, judgement.hypothesis.stamp
-    utc = wall - offset if offset is not None else wall if zone is None else np.unique(to_utc(zone, wall).first)
+    utc = wall - offset if offset is not None else wall if zone is None else distinct(to_utc(zone, wall).first)
     hours = next((hours for hours in venue.usual if hours.name == judgement.hours), venue.widest)
     edges = edges_of(utc, stamp, length_ns, hours)
     if not len(edges.index):

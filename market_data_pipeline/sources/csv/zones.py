@@ -76,13 +76,14 @@ def _offsets_around(zone: str, times_ns: Int64s) -> tuple[Int64s, Int64s]:
 @lru_cache(maxsize=64)
 def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[Int64s, Int64s]:
     """Return the UTC nanoseconds at which the zone's offset changes, shape (k,), and the offsets around them, shape (k + 1,)."""
+    place, ahead = split_zone(zone)
     changes: list[int] = []
-    offsets = [_offset_s(zone, _second_of(first_year))]
+    offsets = [_offset_s(place, _second_of(first_year))]
     for year in range(first_year, last_year + 1):
-        for second, offset in _changes_of_year(zone, year):
+        for second, offset in _changes_of_year(place, year):
             changes.append(second)
             offsets.append(offset)
-    return np.array(changes, dtype=np.int64) * NANOSECONDS, np.array(offsets, dtype=np.int64) * NANOSECONDS
+    return np.array(changes, dtype=np.int64) * NANOSECONDS, (np.array(offsets, dtype=np.int64) + ahead * 3_600) * NANOSECONDS
 
 
 @lru_cache(maxsize=1024)
@@ -116,6 +117,5 @@ def _second_of(year: int) -> int:
 
 
 def _offset_s(zone: str, second: int) -> int:
-    place, ahead = split_zone(zone)
-    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zoneinfo.ZoneInfo(place)).utcoffset()
-    return int(offset.total_seconds()) + ahead * 3_600 if offset is not None else 0
+    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zoneinfo.ZoneInfo(zone)).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
