@@ -10,7 +10,7 @@ _AMERICA = (
     *(f"America/New_York+{hours}" for hours in range(2, 16)),
 )
 _EUROPE = ("Europe/London", "Europe/Berlin", "Europe/Athens", "Atlantic/Azores", *(f"Europe/London+{hours}" for hours in range(3, 12)))
-_NAMED = (*_AMERICA[:4], *_EUROPE[:3], "Australia/Sydney", "America/New_York+6", "America/New_York+7", *_AMERICA, *_EUROPE)
+_NAMED = (*_AMERICA[:4], *_EUROPE[:3], "Australia/Sydney", "America/New_York+6", "America/New_York+7")
 _HALF_HOURS = ("Asia/Kolkata",)
 
 
@@ -41,5 +41,5 @@ def rule_of(zone: str) -> str:
 def clocks_of(venue_zone: str) -> tuple[Clock, ...]:
     """Return all clocks, those that are likelier for a venue first: of clocks that say the same, the first names it."""
     fixed = tuple(f"Etc/GMT{hours:+d}" for hours in sorted((*range(-14, 0), *range(1, 13)), key=abs))
-    zones = dict.fromkeys((venue_zone, "UTC", *_NAMED, *fixed, *_HALF_HOURS))
+    zones = dict.fromkeys((venue_zone, "UTC", *_NAMED, *fixed, *_HALF_HOURS, *_AMERICA, *_EUROPE))
     return tuple(Clock(zone, rule_of(zone)) for zone in zones)
