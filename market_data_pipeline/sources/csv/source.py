@@ -21,7 +21,7 @@ from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Stamp
 from market_data_pipeline.sources.csv.lines import byte_size
 from market_data_pipeline.sources.csv.reading import Progress, Wanted, expected_rows, read_files
 from market_data_pipeline.sources.csv.report import BadRowReport
-from market_data_pipeline.sources.csv.spool import Spool
+from market_data_pipeline.tabular.spool import Spool
 
 # Measured: a million rows a second; half of that is promised.
 _BYTES_PER_SECOND = 25e6
