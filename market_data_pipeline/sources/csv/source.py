@@ -109,6 +109,16 @@ class CsvSource:
         return self._paths
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The files' names, in the order given."""
+        return tuple(path.name for path in self._paths)
+
+    @property
+    def noun(self) -> str:
+        """What a person calls what is read."""
+        return "file"
+
+    @property
     def provenance(self) -> Provenance:
         """`csv`, the files' names, and what the layout says was done to the prices. Reads the header if no layout was given."""
         adjustment = self._convention.adjustment
