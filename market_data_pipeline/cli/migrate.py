@@ -45,7 +45,7 @@ def postgres(
     accept_holes: Annotated[bool, typer.Option("--accept-holes", help="Take long stretches without bars for thin trading.")] = False,
     mark_deprecated: Annotated[
         bool,
-        typer.Option("--mark-deprecated", help="When all is reconciled, say in the table's comment where it went. Nothing else is ever written."),
+        typer.Option("--mark-deprecated", help="When all is reconciled, write into the table's comment where it went."),
     ] = False,
     instruments: InstrumentsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,

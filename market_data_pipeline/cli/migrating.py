@@ -57,7 +57,8 @@ def carry_out(place: Place, asked: Asked) -> Done:
     migration = asked.migration
     if migration.url is not None and _shows_password(migration.url):
         note(
-            "The password in the URL can be seen by everybody on this machine (ps), and stays in the shell's history: prefer ~/.pgpass or MDP_POSTGRES_URL."
+            "The password in the URL can be seen by everybody on this machine (ps), and stays in the shell's history: "
+            "prefer ~/.pgpass or MDP_POSTGRES_URL."
         )
     changes: list[InstrumentChange] = []
     last: MigrationStep | None = None
@@ -100,7 +101,8 @@ def _how_far(last: MigrationStep | None) -> str:
         return "Stopped. Nothing was stored."
     session = f", session {last.session.session}" if last.session is not None else ""
     return (
-        f"Stopped at {last.symbol} ({last.number} of {last.of}){session}, about {last.done:,} of {last.total:,} rows. What was stored is whole and stays; "
+        f"Stopped at {last.symbol} ({last.number} of {last.of}){session}, about {last.done:,} of {last.total:,} rows. "
+        "What was stored is whole and stays; "
         "the same command goes on from there."
     )
 

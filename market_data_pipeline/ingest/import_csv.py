@@ -116,12 +116,14 @@ class Conflict:
         stored_rows: Bars stored.
         file_rows: Bars in the file.
         different: Bars that both have, with different values.
+        noun: What a person calls what is imported: `file`, `table`.
     """
 
     session: dt.date
     stored_rows: int
     file_rows: int
     different: int
+    noun: str = "file"
 
 
 Decide = Callable[[tuple[Conflict, ...]], OnConflict]
@@ -185,7 +187,8 @@ def nobody_to_ask(conflicts: tuple[Conflict, ...]) -> OnConflict:
         QuestionUnanswered: Always, with the choices.
     """
     raise QuestionUnanswered(
-        f"{_tell(conflicts)} Nothing was written. Say what to do: --on-conflict skip (keep what is stored), overwrite (take the file), "
+        f"{_tell(conflicts)} Nothing was written. Say what to do: --on-conflict skip (keep what is stored), overwrite "
+        f"(take the {conflicts[0].noun}), "
         "merge (take both), or fail."
     )
 
@@ -275,7 +278,7 @@ class _Import:
         if conflicts and on_conflict is OnConflict.ASK:
             on_conflict = decide(conflicts)
         if conflicts and on_conflict is OnConflict.FAIL:
-            raise ConflictingBars(f"{_tell(conflicts, self._noun)} Nothing was written. Choose --on-conflict skip, overwrite or merge.")
+            raise ConflictingBars(f"{_tell(conflicts)} Nothing was written. Choose --on-conflict skip, overwrite or merge.")
         if on_conflict is OnConflict.MERGE and prefer is None and (torn := tuple(c for c in conflicts if c.different)):
             raise ConflictingBars(
                 f"{sum(c.different for c in torn):,} bars have one value in the catalog and another in the {self._noun} ({_dates(torn)}). "
@@ -309,7 +312,7 @@ class _Import:
                 # One holds all of the other's bars: taking the fuller one loses and changes nothing.
                 (self._fuller if len(ours) == len(stored) else self._lesser).add(answer.session)
                 continue
-            found.append(Conflict(answer.session, len(stored), len(answer.bars), different))
+            found.append(Conflict(answer.session, len(stored), len(answer.bars), different, self._noun))
         return tuple(found)
 
     def _resolve(self, answer: SessionAnswer, disputed: bool, on_conflict: OnConflict, prefer: Prefer | None) -> tuple[str, SessionAnswer]:
@@ -387,8 +390,9 @@ def _dates(conflicts: tuple[Conflict, ...]) -> str:
     return named if len(conflicts) <= 3 else f"{named} and {len(conflicts) - 3} more sessions"
 
 
-def _tell(conflicts: tuple[Conflict, ...], noun: str = "file") -> str:
+def _tell(conflicts: tuple[Conflict, ...]) -> str:
     one = conflicts[0]
+    noun = one.noun
     return (
         f"{len(conflicts):,} of the {noun}'s sessions are stored with other bars: {_dates(conflicts)}. "
         f"On {one.session} the catalog holds {one.stored_rows:,} bars and the {noun} {one.file_rows:,}; {one.different:,} of both differ in value."

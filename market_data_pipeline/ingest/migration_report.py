@@ -157,7 +157,10 @@ class MigrationReport:
         if self.is_proven:
             bad = f" and {self.rows_bad:,} bad rows in rejects files" if self.rows_bad else ""
             compared = sum(one.bars_compared for one in self.symbols)
-            return f"Reconciled: {self.rows:,} rows in the table = {compared:,} bars in the catalog{bad}; counts, sums and values of each session are equal."
+            return (
+                f"Reconciled: {self.rows:,} rows in the table = {compared:,} bars in the catalog{bad}; counts, sums and "
+                "values of each session are equal."
+            )
         return f"NOT reconciled: {self.differences:,} sessions differ, {len(self.refused)} of {len(self.symbols)} symbols were refused."
 
 
@@ -229,7 +232,8 @@ def to_markdown(report: MigrationReport) -> str:
     for one in report.symbols:
         outcome = "refused" if one.refused else "equal" if one.is_whole else "read" if report.dry_run else "DIFFERS"
         lines.append(
-            f"| {_cell(one.symbol)} | {_cell(one.series.instrument_id)} | {one.rows:,} | {one.bars_compared:,} | {one.rows_bad:,} | {one.sessions:,} | "
+            f"| {_cell(one.symbol)} | {_cell(one.series.instrument_id)} | {one.rows:,} | {one.bars_compared:,} | "
+            f"{one.rows_bad:,} | {one.sessions:,} | "
             f"{one.equal_before:,} | {len(one.differences):,} | {outcome} |"
         )
     for one in report.symbols:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +58,7 @@ def stored_sessions(
     for table in catalog.read(series, first, last):
         found = partitions.index_of_close(table.ts_init)
         edges = np.append(np.flatnonzero(np.diff(found, prepend=-2)), len(table))
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             yield date_of(partitions.days[found[start]]), table.slice(int(start), int(stop))
 
 

@@ -93,6 +93,7 @@ def _what_to_write(unknown: list[str]) -> str:
         lines.append(f"  # … and {len(unknown) - _SHOWN:,} more: {', '.join(unknown[_SHOWN:])}")
     return (
         f"{len(unknown):,} symbol{'s' if len(unknown) > 1 else ''} of the table {'are' if len(unknown) > 1 else 'is'} no instrument yet: "
-        f"{_listed(unknown)}. Nothing was written. If all trade on one venue: --venue NASDAQ. Else write a file, with their true venues (null leaves a symbol "
+        f"{_listed(unknown)}. Nothing was written. If all trade on one venue: --venue NASDAQ. Else write a file, with "
+        "their true venues (null leaves a symbol "
         "out), and name it with --map FILE.yaml:\n\nsymbols:\n" + "\n".join(lines)
     )

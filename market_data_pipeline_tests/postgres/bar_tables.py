@@ -45,7 +45,11 @@ def make_legacy(url: str, symbols: dict[str, tuple[str, str]], closed: list[str]
         for symbol, (first, last) in symbols.items():
             connection.execute(
                 sql.SQL(_FILL).format(  # type: ignore[arg-type]
-                    table=sql.Identifier(table), symbol=sql.Literal(symbol), first=sql.Literal(first), last=sql.Literal(last), closed=sql.Literal(closed)
+                    table=sql.Identifier(table),
+                    symbol=sql.Literal(symbol),
+                    first=sql.Literal(first),
+                    last=sql.Literal(last),
+                    closed=sql.Literal(closed),
                 )
             )
         found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()

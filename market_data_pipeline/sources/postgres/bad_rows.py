@@ -87,10 +87,8 @@ class BadRowReport:
         told = self._bad.counts.most_common()
         width = len(f"{max(self._bad.counts.values()):,}")
         shown = list(self._told(SHOWN))
-        lines = [
-            f"{self._table.name} {self._symbol}: {len(self._bad):,} of {self._rows:,} rows are bad. "
-            f"Nothing of {self._series.instrument_id} was written."
-        ]
+        head = f"{self._table.name} {self._symbol}: {len(self._bad):,} of {self._rows:,} rows are bad."
+        lines = [f"{head} Nothing of {self._series.instrument_id} was written."]
         lines += [f"  {count:>{width},}  {self._words(rule)}" for rule, count in told]
         lines.append("The first of them:" if len(self._bad) > len(shown) else "They are:")
         lines += [f"  {self._table.shape.identity_name} {identity}, {column} {value!r}: {rule}" for identity, column, rule, value, _ in shown]
@@ -101,7 +99,8 @@ class BadRowReport:
                 if decimals
             ]
             lines.append(
-                f"The table needs {' and '.join(needs)}. Define {self._series.instrument_id} so in the instruments YAML, or map the symbol to an instrument "
+                f"The table needs {' and '.join(needs)}. Define {self._series.instrument_id} so in the instruments "
+                "YAML, or map the symbol to an instrument "
                 "that has them."
             )
         lines.append("Mend the rows, or take the good ones and have the bad ones listed in a rejects file: --skip-bad-rows.")

@@ -115,7 +115,8 @@ class RowReader:
         if self._shut:
             example = np.datetime64(self._shut_example, "ns").astype("datetime64[s]")
             self._found.notes.append(
-                f"{self._shut:,} bars close while {self._partitions.calendar.name} is shut (the first at {example} UTC). They are stored with the session "
+                f"{self._shut:,} bars close while {self._partitions.calendar.name} is shut (the first at {example} "
+                "UTC). They are stored with the session "
                 "that follows. If that is wrong, check --timezone and --stamp."
             )
         return self._found
@@ -201,7 +202,7 @@ class RowReader:
         self._spool.append([*values, closes])
 
     def _once(self, closes: Int64s, values: list[Int64s], identities: pa.Array) -> Bools:
-        """Return which rows to keep: of rows with one time and the same values the first; of rows that differ none, as nothing tells which is right."""
+        """Return which rows to keep: of rows with one time and the same values the first; of rows that differ none: nothing tells which is right."""
         keep = np.ones(len(closes), dtype=np.bool_)
         again = closes[1:] == closes[:-1]
         if not again.any():

@@ -157,7 +157,8 @@ def _find(connection: psycopg.Connection[Any], name: str) -> tuple[str, str, str
     import psycopg
 
     query = (
-        "SELECT n.nspname, c.relname, c.relkind::text, c.reltuples::bigint, c.oid::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "SELECT n.nspname, c.relname, c.relkind::text, c.reltuples::bigint, c.oid::bigint FROM pg_class c JOIN "
+        "pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.oid = to_regclass(%s)::oid"
     )
     try:

@@ -128,7 +128,8 @@ class BarsTable:
         exact = sql.SQL(", ").join(sql.SQL("{} AS {}").format(shape.exact[name], sql.Identifier(f"v_{name}")) for name in VALUE_COLUMNS)
         query = sql.SQL(
             "SELECT width_bucket(closes, {thresholds}::bigint[]) AS bucket, count(*), {sums}, md5(string_agg(line, E'\\n' ORDER BY closes)) FROM "
-            "(SELECT {close} AS closes, {exact}, concat_ws(',', {close}, {scaled}) AS line FROM {relation} WHERE {where}) AS rows GROUP BY 1 ORDER BY 1"
+            "(SELECT {close} AS closes, {exact}, concat_ws(',', {close}, {scaled}) AS line FROM {relation} WHERE "
+            "{where}) AS rows GROUP BY 1 ORDER BY 1"
         ).format(
             thresholds=sql.Literal(thresholds.tolist()),
             sums=sql.SQL(", ").join(sql.SQL("sum({})").format(sql.Identifier(f"v_{name}")) for name in VALUE_COLUMNS),
