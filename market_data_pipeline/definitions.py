@@ -20,6 +20,7 @@ from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
+from market_data_pipeline.orchestration.migrating import migrate_postgres_job
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
@@ -43,6 +44,7 @@ def assemble(places: Places) -> dg.Definitions:
             watchlist_job(universes, places.specs),
             load_instrument_job(watchlist, universes, places.specs),
             inbox,
+            migrate_postgres_job(places.watchlist),
         ],
         schedules=after_close_schedules(watchlist, parts),
         sensors=[

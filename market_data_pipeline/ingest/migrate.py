@@ -61,6 +61,7 @@ class MigrationStep:
 
     Attributes:
         symbol: The symbol at work.
+        series: The series that it is.
         what: `Reading`, `Storing`, `Comparing` or `Done`.
         number: Its number, from 1.
         of: How many symbols there are.
@@ -71,6 +72,7 @@ class MigrationStep:
     """
 
     symbol: str
+    series: Series
     what: str
     number: int
     of: int
@@ -118,8 +120,9 @@ def migrate(
     reports = []
     for number, one in enumerate(wanted, start=1):
         assert one.symbol is not None  # it was mapped
-        step = MigrationStep(one.symbol, "Reading", number, len(wanted), done, total)
-        migration = _Symbol(catalog, table, one, Series(symbols[one.symbol], table.reading.spec), rules, tell, step)
+        series = Series(symbols[one.symbol], table.reading.spec)
+        step = MigrationStep(one.symbol, series, "Reading", number, len(wanted), done, total)
+        migration = _Symbol(catalog, table, one, series, rules, tell, step)
         report = migration.run(define)
         done += one.rows
         tell(replace(step, what="Done", done=done, report=report))
