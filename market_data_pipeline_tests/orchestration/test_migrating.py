@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import pytest
 
@@ -39,7 +41,7 @@ def test_a_run_stores_shows_and_reconciles(project: Project, five_minutes: str) 
     result = migrate(project, **asked)
     assert result.success
     (event,) = [event for event in result.all_events if event.is_successful_output and event.step_key == "migrate_table"]
-    told = {name: value.value for name, value in event.step_output_data.metadata.items()}
+    told: dict[str, Any] = {name: value.value for name, value in event.step_output_data.metadata.items()}
     assert (told["rows"], told["bars_written"], told["differences"], told["symbols_refused"]) == (2 * 2 * 78, 2 * 2 * 78, 0, 0)
     assert told["report"].startswith("# Migration of public.market_data")
     assert [record.data["outcome"] for record in told["by_symbol"].records] == ["equal", "equal"]

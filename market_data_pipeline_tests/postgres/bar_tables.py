@@ -41,10 +41,10 @@ def session(url: str) -> Iterator[psycopg.Connection[Any]]:
 def make_legacy(url: str, symbols: dict[str, tuple[str, str]], closed: list[str], table: str = "market_data") -> int:
     """Make the legacy table with minutes of 09:30 to 15:59 New York of each weekday of each symbol's range that is not closed; return its rows."""
     with session(url) as connection:
-        connection.execute(sql.SQL(LEGACY).format(sql.Identifier(table)))  # type: ignore[arg-type]  # a constant
+        connection.execute(sql.SQL(LEGACY).format(sql.Identifier(table)))
         for symbol, (first, last) in symbols.items():
             connection.execute(
-                sql.SQL(_FILL).format(  # type: ignore[arg-type]
+                sql.SQL(_FILL).format(
                     table=sql.Identifier(table),
                     symbol=sql.Literal(symbol),
                     first=sql.Literal(first),
