@@ -44,7 +44,10 @@ class Migration:
 
     def interrupt(self, sessions: int, kind: signal.Signals) -> tuple[int, str]:
         """Start, wait until so many sessions lie there, and send a signal; return the exit code and what was said."""
-        process = subprocess.Popen(self._command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # Shells let what they start in the background ignore Ctrl-C, and children inherit that.
+        listening = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+        command = [sys.executable, "-c", listening, *self._command]
+        process = subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             until = time.monotonic() + 240
             while self.files() < sessions:
