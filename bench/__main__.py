@@ -29,7 +29,6 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "j": ("leave to ask, for several processes", pacing.measure),
     "k": ("four processes share an account", sharing.measure),
     "migrate": ("migrate a table of PostgreSQL", migrating.measure),
-    "scale": ("100 instruments x 2,500 sessions in Dagster; a quarter of an hour, so only where it is named", scale.measure),
     "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)

@@ -15,7 +15,7 @@ from market_data_pipeline.domain.bar_table import VALUE_COLUMNS
 from market_data_pipeline.domain.session_sums import SessionSums
 from market_data_pipeline.domain.sessions import Partitions, date_of
 from market_data_pipeline.domain.source import Precision
-from market_data_pipeline.sources.postgres.shape import Reading, TableShape
+from market_data_pipeline.sources.postgres.shape import Reading, Stamp, TableShape
 
 if TYPE_CHECKING:
     from psycopg.sql import Composable, Composed
@@ -154,10 +154,12 @@ class BarsTable:
         if shape.symbol is not None:
             parts.append(sql.SQL("{} = {}").format(shape.symbol, sql.Literal(symbol)))
         if span is not None:
-            parts.append(sql.SQL("{c} > {} AND {c} <= {}").format(sql.Literal(span.after_us), sql.Literal(span.until_us), c=shape.close_us))
-            if shape.is_zoned:  # the same once more, a little wider, in words that an index understands
-                wide = (_moment(span.after_us, -_WIDE), _moment(span.until_us, _WIDE))
-                parts.append(sql.SQL("{t} BETWEEN {} AND {}").format(*(sql.Literal(one) for one in wide), t=shape.time))
+            if shape.is_zoned and not self.reading.spec.is_daily_or_longer:  # in words that an index understands
+                length = self.reading.spec.length_ns // 1_000 if self.reading.stamp is Stamp.OPEN else 0
+                bounds = (_moment(span.after_us - length), _moment(span.until_us - length))
+                parts.append(sql.SQL("{t} > {} AND {t} <= {}").format(*(sql.Literal(one) for one in bounds), t=shape.time))
+            else:
+                parts.append(sql.SQL("{c} > {} AND {c} <= {}").format(sql.Literal(span.after_us), sql.Literal(span.until_us), c=shape.close_us))
         if without:
             parts.append(sql.SQL("NOT ({} = ANY({}))").format(shape.identity, self.identities(without)))
         return sql.SQL(" AND ").join(parts) if parts else sql.SQL("true")
@@ -203,13 +205,8 @@ class BarsTable:
             return found
 
 
-# A bar is at most a day long, and zones are at most 14 hours from UTC.
-_WIDE = dt.timedelta(days=3)
-
-
-def _moment(micros: int, shift: dt.timedelta) -> dt.datetime:
-    earliest, latest = dt.datetime(1900, 1, 1, tzinfo=dt.UTC), dt.datetime(2300, 1, 1, tzinfo=dt.UTC)
-    return min(max(dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros) + shift, earliest), latest)
+def _moment(micros: int) -> dt.datetime:
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)
 
 
 def rejects_name(table: str, symbol: str) -> Path:
