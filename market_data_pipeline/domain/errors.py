@@ -18,7 +18,7 @@
     │   │   ├── ContractUnknown                   the broker lists no such contract
     │   │   └── ContractAmbiguous                 several contracts fit; the message lists them
     │   ├── SessionNotInSource                    the source has nothing for sessions that were asked for
-    │   └── BadRows                               rows of a file break a rule; nothing was written
+    │   └── BadRows                               rows of a file or table break a rule; nothing was written
     ├── CatalogError
     │   ├── SeriesLocked                          another process writes this series; retrying helps
     │   ├── DiskFull
@@ -27,6 +27,7 @@
     │   ├── PrecisionMismatch
     │   ├── BrokenBars                            bars of one session that no rule lets in; others go on
     │   ├── ConflictingBars                       two values for one bar and no rule which to take
+    │   ├── NotReconciled                         the catalog differs from what it was migrated from
     │   ├── NotStored                             nothing is stored of a series that was named
     │   └── InstrumentNotFound
     └── BacktestError
@@ -128,7 +129,7 @@ class SessionNotInSource(SourceError):
 
 
 class BadRows(SourceError):
-    """Rows of a file break a rule; nothing was written."""
+    """Rows of a file or table break a rule; nothing was written."""
 
 
 class CatalogError(MarketDataError):
@@ -163,6 +164,10 @@ class BrokenBars(CatalogError):
 
 class ConflictingBars(CatalogError):
     """Two different values for one bar, and no rule which to take."""
+
+
+class NotReconciled(CatalogError):
+    """What was migrated is not in the catalog as it is in its source, or was refused."""
 
 
 class NotStored(CatalogError):

@@ -10,23 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from market_data_pipeline.domain.bar_table import PRICE_COLUMNS, VALUE_COLUMNS, Int64s
+from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, Int64s
 from market_data_pipeline.domain.bar_types import BarSpec, PriceType
 from market_data_pipeline.domain.errors import SourceRefused
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.columns import FileColumns
+from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.lines import Block
-from market_data_pipeline.sources.csv.numbers import NumberFault, parse_numbers
-from market_data_pipeline.sources.csv.rules import ROW, FaultLog, Marks, Rule
 from market_data_pipeline.sources.csv.times import Stamps, TimeFault, parse_times
+from market_data_pipeline.tabular.numbers import parse_numbers
+from market_data_pipeline.tabular.rules import ROW, Marks, Rule, mark_numbers, mark_values
 
 _TIME_RULES = {TimeFault.EMPTY: Rule.NO_TIME, TimeFault.NOT_A_TIME: Rule.NOT_A_TIME, TimeFault.ABSURD: Rule.ABSURD_TIME}
-_NUMBER_RULES = {
-    NumberFault.EMPTY: Rule.EMPTY,
-    NumberFault.NOT_A_NUMBER: Rule.NOT_A_NUMBER,
-    NumberFault.TOO_PRECISE: Rule.PRECISION,
-    NumberFault.TOO_LARGE: Rule.TOO_LARGE,
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class RowParser:
         marks = Marks(len(lines))
         stamps = self._times(table, marks)
         values = [self._numbers(table, name, marks) for name in VALUE_COLUMNS]
-        _check_values(values, marks)
+        mark_values(values, marks)
         return ParsedRows(lines, values, stamps, marks)
 
     def _split(self, block: Block) -> tuple[pa.Table, Int64s]:
@@ -165,9 +160,7 @@ class RowParser:
             return np.zeros(table.num_rows, dtype=np.int64)
         decimals = self._precision.size if field == "volume" else self._precision.price
         numbers = parse_numbers(self._field(table, field), decimals, self._columns.layout.decimal_mark)
-        if numbers.faults is not None:
-            for fault, rule in _NUMBER_RULES.items():
-                marks.mark(rule, field, numbers.faults == fault)
+        mark_numbers(numbers, field, marks)
         if field == "volume":
             self.size_decimals = max(self.size_decimals, numbers.decimals_needed)
             return self._known_volumes(numbers.mantissas)
@@ -180,13 +173,3 @@ class RowParser:
         unknown = volume == -(10**self._precision.size)
         self.volumes_unknown += int(unknown.sum())
         return np.where(unknown, 0, volume)
-
-
-def _check_values(values: list[Int64s], marks: Marks) -> None:
-    opens, high, low, close, volume = values
-    for name, price in zip(PRICE_COLUMNS, values[:4], strict=True):
-        marks.mark(Rule.PRICE, name, price <= 0)
-    marks.mark(Rule.LOW_HIGH, "low", low > high)
-    for name, price in (("open", opens), ("close", close)):
-        marks.mark(Rule.OPEN_CLOSE, name, (price > high) | (price < low))
-    marks.mark(Rule.VOLUME, "volume", volume < 0)

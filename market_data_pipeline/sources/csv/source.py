@@ -21,7 +21,7 @@ from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Stamp
 from market_data_pipeline.sources.csv.lines import byte_size
 from market_data_pipeline.sources.csv.reading import Progress, Wanted, expected_rows, read_files
 from market_data_pipeline.sources.csv.report import BadRowReport
-from market_data_pipeline.sources.csv.spool import Spool
+from market_data_pipeline.tabular.spool import Spool
 
 # Measured: a million rows a second; half of that is promised.
 _BYTES_PER_SECOND = 25e6
@@ -107,6 +107,16 @@ class CsvSource:
     def paths(self) -> tuple[Path, ...]:
         """The files, in the order given."""
         return self._paths
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files' names, in the order given."""
+        return tuple(path.name for path in self._paths)
+
+    @property
+    def noun(self) -> str:
+        """What a person calls what is read."""
+        return "file"
 
     @property
     def provenance(self) -> Provenance:
