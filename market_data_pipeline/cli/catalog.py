@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
+from market_data_pipeline.cli.catalog_export import export
 from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the Parquet catalog.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `verify` a command of its own name while it is the only one."""
+app.command("export", short_help="Write stored bars to CSV, Parquet or Arrow files.")(export)
 
 
 @app.command(short_help="Read every bar file and move bad ones away.")

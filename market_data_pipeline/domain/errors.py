@@ -28,6 +28,7 @@
     │   ├── BrokenBars                            bars of one session that no rule lets in; others go on
     │   ├── ConflictingBars                       two values for one bar and no rule which to take
     │   ├── NotStored                             nothing is stored of a series that was named
+    │   ├── IncompleteRange                       sessions of a range are not whole, and whole ones were asked for
     │   └── InstrumentNotFound
     └── BacktestError
         ├── DataMissing                           sessions of the range are not stored
@@ -167,6 +168,10 @@ class ConflictingBars(CatalogError):
 
 class NotStored(CatalogError):
     """Nothing is stored of a series that was named."""
+
+
+class IncompleteRange(CatalogError):
+    """Sessions of a range are missing or stored in part, and only whole ones were wanted."""
 
 
 class InstrumentNotFound(CatalogError):
