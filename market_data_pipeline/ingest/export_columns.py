@@ -117,7 +117,9 @@ class Columns:
         return pa.record_batch(columns, names=list(self.names))
 
 
-def columns_of(spec: BarSpec, stamped: StampedAt, time_zone: str, numbers: Numbers, decimals: tuple[int, int], wanted: Sequence[str] = ()) -> Columns:
+def columns_of(
+    spec: BarSpec, stamped: StampedAt, time_zone: str, numbers: Numbers, types: tuple[pa.DataType, pa.DataType], wanted: Sequence[str] = ()
+) -> Columns:
     """Return the columns that were asked for.
 
     Args:
