@@ -190,7 +190,8 @@ def encoder_into_file(
         with _writing(path):
             os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where its folder is none, nothing is there either
+            temporary.unlink()
 
 
 @contextmanager
