@@ -81,13 +81,14 @@ def define(
       mdp instruments define --instruments instruments.yaml
       mdp instruments define EUR/USD.IDEALPRO USD/JPY.IDEALPRO
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.definitions import Definitions, define_instruments
+    from market_data_pipeline.cli.definitions import define_instruments
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import definitions as look
+    from market_data_pipeline.ingest.definitions import Definitions
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
-        changes = define_instruments(stored, Definitions.of(place, instruments), ids or [])
+        changes = define_instruments(stored, Definitions.of(place.config, instruments), ids or [])
     if as_json:
         show_json({"catalog": str(place.root), "instruments": [look.change_to_json(one) for one in changes]})
     else:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from market_data_pipeline.catalog.instruments import Outcome
-from market_data_pipeline.cli.importing import Done
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.rendering.checks import range_to_json, session_evidence, session_to_json, title
 from market_data_pipeline.cli.rendering.definitions import change_line, change_to_json
 from market_data_pipeline.cli.words import count, duration, listed
 from market_data_pipeline.ingest.import_csv import ImportReport
+from market_data_pipeline.ingest.import_files import Done
 
 _LISTED = 5
 _KINDS = ("stored", "replaced", "merged", "skipped", "unchanged")
