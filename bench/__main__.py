@@ -28,7 +28,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "i": ("requests to a broker", asking.measure),
     "j": ("leave to ask, for several processes", pacing.measure),
     "k": ("four processes share an account", sharing.measure),
-    "scale": ("100 instruments x 2,500 sessions in Dagster; a quarter of an hour, so only where it is named", scale.measure),
+    "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)
 RESULTS = Path(__file__).parent / "results"

@@ -8,6 +8,7 @@ from market_data_pipeline.orchestration.automation.after_close import after_clos
 from market_data_pipeline.orchestration.automation.gap_filler import gap_filler_sensor
 from market_data_pipeline.orchestration.automation.inbox import inbox_job, inbox_sensor
 from market_data_pipeline.orchestration.automation.notifications import failure_sensor, gap_sensor
+from market_data_pipeline.orchestration.automation.overview_page import overview_asset, overview_sensor
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.reconcile import reconcile_sensor
 from market_data_pipeline.orchestration.automation.refresh import refresh_sensor
@@ -37,7 +38,11 @@ def assemble(places: Places) -> dg.Definitions:
     universes = [one.partitions for one in parts]
     inbox = inbox_job(places)
     definitions = dg.Definitions(
-        assets=[*(asset for one in parts for asset in one.assets), *backtest_assets(places.specs, [one.availability for one in parts], watchlist)],
+        assets=[
+            overview_asset(parts, places),
+            *(asset for one in parts for asset in one.assets),
+            *backtest_assets(places.specs, [one.availability for one in parts], watchlist),
+        ],
         jobs=[
             *(job for one in parts for job in one.jobs),
             *backtest_jobs(),
@@ -56,6 +61,7 @@ def assemble(places: Places) -> dg.Definitions:
             refresh_sensor(watchlist, parts, places),
             gap_sensor(watchlist, parts, places),
             failure_sensor(),
+            overview_sensor(parts, places),
         ],
         resources={
             "catalog": CatalogResource(path=str(places.catalog)),
