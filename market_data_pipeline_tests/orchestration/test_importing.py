@@ -14,11 +14,14 @@ import pytest
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.importing import ImportCsv
 from market_data_pipeline_tests.orchestration.conftest import Project, write_csv
+from market_data_pipeline_tests.orchestration.page import ENDED, dagster_dev, wait_until
 from market_data_pipeline_tests.orchestration.test_bars import BARS, failure_of
 from market_data_pipeline_tests.orchestration.test_jobs import execute
 
 AAPL = Series.of("AAPL.NASDAQ", "5-MINUTE-LAST")
 FILE = "csv/AAPL.NASDAQ-5-MINUTE-LAST.csv"
+_RUN = """query($id: ID!) { runOrError(runId: $id) { ... on Run { status eventConnection(limit: 1000) { events {
+  ... on ExecutionStepOutputEvent { stepKey metadataEntries { label ... on IntMetadataEntry { intValue } } } } } } } }"""
 CONFIG = {"files": [FILE], "instrument": "AAPL.NASDAQ", "bar": "5-MINUTE-LAST", "time_zone": "America/New_York", "stamp": "open"}
 
 
@@ -162,6 +165,20 @@ def test_the_command_line_runs_it_with_a_file_of_configuration(project: Project)
     assert refused.returncode != 0
     assert "SourceUnavailable: files: there is no nope.csv" in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stdout + refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_graphql_launches_it_and_the_page_shows_its_report(project: Project) -> None:
+    with dagster_dev(project.root / "home", project.settings) as page:
+        started = page.launch("import_csv", config=CONFIG)
+        wait_until(lambda: page.ask(_RUN, {"id": started})["runOrError"]["status"] in ENDED)
+        answer = page.ask(_RUN, {"id": started})["runOrError"]
+    assert answer["status"] == "SUCCESS"
+    (entries,) = [event["metadataEntries"] for event in answer["eventConnection"]["events"] if event.get("stepKey") == "import_bars"]
+    numbers = {entry["label"]: entry["intValue"] for entry in entries if "intValue" in entry}
+    assert (numbers["sessions_stored"], numbers["bars_written"]) == (21, 1638)
+    assert len(project.shown(BARS)) == 21
 
 
 def test_only_files_instrument_and_bar_have_to_be_said() -> None:
