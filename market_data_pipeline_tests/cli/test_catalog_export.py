@@ -69,6 +69,14 @@ def hours(mdp: Mdp, root: Path) -> Path:
     return root
 
 
+def rows_of(query: str) -> list[tuple[object, ...]]:
+    """Return what DuckDB answers."""
+    relation = duckdb.sql(query)
+    assert relation is not None
+    rows: list[tuple[object, ...]] = relation.fetchall()
+    return rows
+
+
 def test_days_come_out_as_they_came_in(mdp: Mdp, days: Path) -> None:
     ended = mdp("catalog", "export", "AAPL.NASDAQ", "1-DAY-LAST", "--out", "out.csv", "--catalog", days)
     assert ended.code == 0
@@ -152,7 +160,7 @@ def test_both_ends_of_a_bar(mdp: Mdp, days: Path) -> None:
 def test_a_session_can_be_a_column(mdp: Mdp, root: Path) -> None:
     store_whole(root, WEEK[:2])
     assert mdp(*AAPL, "--columns", "session,time,close", "--out", "out.parquet", "--catalog", root).code == 0
-    assert duckdb.sql("SELECT session::VARCHAR, count(*) FROM 'out.parquet' GROUP BY session ORDER BY 1").fetchall() == [
+    assert rows_of("SELECT session::VARCHAR, count(*) FROM 'out.parquet' GROUP BY session ORDER BY 1") == [
         ("2024-02-05", 390),
         ("2024-02-06", 390),
     ]
@@ -164,7 +172,7 @@ def test_duckdb_and_pandas_read_the_text(mdp: Mdp, root: Path) -> None:
     assert mdp(*AAPL, "--out", "out.csv", "--catalog", root).code == 0
     frame = pd.read_csv("out.csv", parse_dates=["timestamp"], index_col="timestamp")
     assert (str(frame.index[0]), frame["open"].iloc[0], len(frame)) == ("2024-02-05 14:30:00+00:00", 185.0, 390)
-    (row,) = duckdb.sql("SELECT count(*), epoch(min(timestamp)), max(high) FROM 'out.csv'").fetchall()
+    (row,) = rows_of("SELECT count(*), epoch(min(timestamp)), max(high) FROM 'out.csv'")
     assert row == (390, 1_707_143_400.0, 188.91)
 
 
@@ -246,7 +254,7 @@ def test_all_series_go_into_a_folder_that_is_one_exact_data_set(mdp: Mdp, root: 
     ended = mdp("catalog", "export", "--all", "--format", "parquet", "--out", "exported", "--catalog", root)
     assert ended.code == 0, ended.err
     bars = "read_parquet('exported/**/*.parquet', hive_partitioning = true)"
-    assert duckdb.sql(f"SELECT instrument_id, bar_spec, count(*), max(high) FROM {bars} GROUP BY ALL ORDER BY ALL").fetchall() == [
+    assert rows_of(f"SELECT instrument_id, bar_spec, count(*), max(high) FROM {bars} GROUP BY ALL ORDER BY ALL") == [
         ("AAPL.NASDAQ", "1-MINUTE-LAST", 780, Decimal("188.91000")),
         ("EUR/USD.IDEALPRO", "15-MINUTE-MID", 2, Decimal("1.07612")),
     ]
