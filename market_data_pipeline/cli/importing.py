@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from market_data_pipeline.calendars import calendar_name_of_venue
+from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.options import Place
+from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.progress import ImportMeter, Meter
-from market_data_pipeline.cli.questions import asker
-from market_data_pipeline.cli.words import count
+from market_data_pipeline.cli.questions import ask_about_file, asker
+from market_data_pipeline.cli.rendering.verdicts import verdict_lines
+from market_data_pipeline.cli.words import count, listed
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import UsageError
-from market_data_pipeline.ingest.definitions import Definitions
+from market_data_pipeline.ingest.definitions import Definitions, precision_to_use
 from market_data_pipeline.ingest.import_csv import Conflict, Decide, Imported, OnConflict, Run
 from market_data_pipeline.ingest.import_files import Done, Rules, import_files
 from market_data_pipeline.sources.csv import CsvSource, read_layout
-from market_data_pipeline.sources.csv.layout import DELIMITERS
+from market_data_pipeline.sources.csv.layout import DELIMITERS, Prices
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,30 @@ class Files:
     delimiter: str | None
     skip_bad_rows: bool
     accept_holes: bool
+    time_form: str | None = None
+    symbol: str | None = None
+    prices: Prices = Prices.AS_WRITTEN
+
+
+def series_of(instrument: str | None, symbol: str | None, mapped: tuple[str, ...], bar: str) -> list[tuple[str | None, Series]]:
+    """Return what to import: symbol of the file (None for all rows) and series.
+
+    Raises:
+        UsageError: If it is not said, or said twice.
+    """
+    if mapped and (instrument or symbol):
+        raise UsageError("--map says which instrument each symbol is; leave out --instrument and --symbol.")
+    if not mapped:
+        if instrument is None:
+            raise UsageError(
+                "Say what the files hold: --instrument ID, for example AAPL.NASDAQ; or --map NAME=ID for each symbol of a file with several."
+            )
+        return [(symbol, Series.of(instrument, bar))]
+    pairs = [text.partition("=") for text in mapped]
+    wrong = [text for text, (name, equals, identifier) in zip(mapped, pairs, strict=True) if not (name and equals and identifier)]
+    if wrong:
+        raise UsageError(f"--map {wrong[0]!r} is not NAME=ID. Write for example --map AAPL=AAPL.NASDAQ.")
+    return [(name, Series.of(identifier, bar)) for name, _, identifier in pairs]
 
 
 def carry_out(place: Place, series: Series, files: Files, rules: Rules, instruments: Path | None) -> Done:
@@ -46,20 +73,68 @@ def carry_out(place: Place, series: Series, files: Files, rules: Rules, instrume
     calendar_name_of_venue(series.venue)  # a venue that nobody knows is told before an instrument that is not defined
     with place.opened() as catalog:
         definitions = Definitions.of(place.config, instruments)
+        precision_to_use(catalog, definitions, series.instrument_id)  # what is not defined is told before anything is asked
+        files = _decided(files, series)
         with Meter("rows/s") as meter, _source(catalog, files, rules, ImportMeter(meter)) as source:
             steps = import_files(catalog, source, series, definitions, rules, decide=_decider(rules, meter))
             return _follow(steps, ImportMeter(meter))
 
 
-def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
-    if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
-        raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
+def _decided(files: Files, series: Series) -> Files:
+    """Show what the files are and why, before anything is stored, and ask the person at the terminal for what they do not tell.
+
+    Raises:
+        QuestionUnanswered: If something is to be decided and nobody is there.
+    """
+    while True:
+        with _reader(files) as source:
+            verdict = source.verdict(series, partitions_of(series))
+        if sys.stderr.isatty():
+            note("\n".join(verdict_lines(verdict)))
+        if not verdict.undecided:
+            return files
+        answered: dict[str, str] = {}
+        for question in verdict.undecided:
+            answer = ask_about_file(question)
+            if answer is None:
+                verdict.require_decided(listed([path.name for path in files.paths], 3))
+            else:
+                answered[_FIELDS[question.option]] = answer
+        files = replace(files, **answered)  # type: ignore[arg-type]  # each is text
+
+
+_FIELDS = {"--timezone": "time_zone", "--stamp": "stamp", "--time-form": "time_form", "--symbol": "symbol"}
+
+
+def _reader(files: Files) -> CsvSource:
+    """Return a source that is asked for its verdict only."""
     return CsvSource(
         files.paths,
         read_layout(files.layout),
         time_zone=files.time_zone,
         stamp=files.stamp,
-        delimiter=files.delimiter,
+        delimiter=_delimiter(files),
+        time_form=files.time_form,
+        symbol=files.symbol,
+    )
+
+
+def _delimiter(files: Files) -> str | None:
+    if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
+        raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
+    return files.delimiter
+
+
+def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
+    return CsvSource(
+        files.paths,
+        read_layout(files.layout),
+        time_zone=files.time_zone,
+        stamp=files.stamp,
+        delimiter=_delimiter(files),
+        time_form=files.time_form,
+        symbol=files.symbol,
+        prices=files.prices,
         skip_bad_rows=files.skip_bad_rows,
         accept_holes=files.accept_holes,
         # A dry run leaves no folder behind.

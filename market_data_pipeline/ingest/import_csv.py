@@ -24,7 +24,7 @@ from market_data_pipeline.domain.source import Precision
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
-    from market_data_pipeline.sources.csv import CsvBars, CsvSource
+    from market_data_pipeline.sources.csv import CsvBars, CsvSource, Verdict
 
 
 class OnConflict(StrEnum):
@@ -100,6 +100,7 @@ class ImportReport:
         quarantined: Bad files of the catalog that were moved away.
         dry_run: True where nothing was stored.
         seconds: Time taken.
+        read_as: What the files were taken for, and the evidence.
     """
 
     series: Series
@@ -120,6 +121,7 @@ class ImportReport:
     quarantined: tuple[str, ...]
     dry_run: bool
     seconds: float
+    read_as: Verdict
 
 
 def nobody_to_ask(conflicts: tuple[Conflict, ...]) -> OnConflict:
@@ -145,6 +147,7 @@ def import_csv(
     decide: Decide = nobody_to_ask,
     run: Run = Run.STORE,
     wait_s: float = 10.0,
+    before_writing: Callable[[], None] | None = None,
 ) -> Generator[Imported, None, ImportReport]:
     """Import files, telling each session as it is dealt with. The files are read and checked whole before anything is written.
 
@@ -158,6 +161,7 @@ def import_csv(
         decide: Asks a person.
         run: Store, or tell only.
         wait_s: Seconds to wait for another process that writes the series.
+        before_writing: Called once the files are read and found good, and before anything is stored.
 
     Raises:
         BadRows: If rows break a rule; nothing was written.
@@ -174,6 +178,8 @@ def import_csv(
         counts = yield from steps.go(on_conflict, prefer, decide)
         quarantined: tuple[str, ...] = ()
     else:
+        if before_writing is not None:
+            before_writing()
         with catalog.writer(series, precision, source.provenance, wait_s) as writer:
             writer.require_room_for(opened.rows, len(opened.sessions))
             steps = _Import(catalog, series, partitions, opened, writer)
@@ -198,6 +204,7 @@ def import_csv(
         quarantined=quarantined,
         dry_run=run is Run.DRY,
         seconds=time.monotonic() - started,
+        read_as=source.verdict(series, partitions),
     )
 
 

@@ -55,7 +55,9 @@ def import_files(
     decide: Decide = nobody_to_ask,
     wait_s: float = 10.0,
 ) -> Generator[Imported, None, Done]:
-    """Import files, telling each session as it is dealt with; the definition of the instrument is stored before its first bar.
+    """Import files, telling each session as it is dealt with.
+
+    The definition of the instrument is stored once the files are found good, and before its first bar.
 
     Args:
         catalog: Where to store.
@@ -71,12 +73,25 @@ def import_files(
         MarketDataError: As `import_csv` does.
     """
     precision, instrument = precision_to_use(catalog, definitions, series.instrument_id)
-    change = None
-    if instrument is not None and rules.run is Run.STORE:
-        change = catalog.instruments.put(instrument, source_name(definitions, series.instrument_id))
+    changes: list[InstrumentChange] = []
+
+    def define() -> None:
+        if instrument is not None:
+            changes.append(catalog.instruments.put(instrument, source_name(definitions, series.instrument_id)))
+
     report = yield from import_csv(
-        catalog, source, series, precision, on_conflict=rules.on_conflict, prefer=rules.prefer, decide=decide, run=rules.run, wait_s=wait_s
+        catalog,
+        source,
+        series,
+        precision,
+        on_conflict=rules.on_conflict,
+        prefer=rules.prefer,
+        decide=decide,
+        run=rules.run,
+        wait_s=wait_s,
+        before_writing=define,
     )
+    change = next(iter(changes), None)
     if rules.run is Run.DRY or report.first_session is None or report.last_session is None:
         return Done(report, change, (), ())
     return Done(report, change, _partial(catalog, series, report.partial), catalog.gaps(series, report.first_session, report.last_session))

@@ -15,6 +15,7 @@ def markdown(done: Done) -> str:
     lines = [f"# {'Dry run of the import' if report.dry_run else 'Import'} of {report.series}", "", _verdict(report), ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in _facts(done)]
+    lines += ["", "## Read as", "", *(f"- {line}" for line in read_as(report))]
     if done.gaps:
         lines += ["", "## Not whole", "", "| first | last | sessions |", "|---|---|---|"]
         lines += [f"| {gap.first} | {gap.last} | {gap.sessions:,} |" for gap in done.gaps[:_LISTED]]
@@ -23,6 +24,15 @@ def markdown(done: Done) -> str:
     if remarks:
         lines += ["", "## To know", "", *(f"- {remark}" for remark in remarks)]
     return "\n".join(lines) + "\n"
+
+
+def read_as(report: ImportReport) -> list[str]:
+    """Return what the files were taken for and why, a line for each piece of evidence."""
+    verdict = report.read_as
+    zone = f", times of {verdict.time_zone}" if verdict.time_zone is not None else ""
+    stamp = f", stamps are bar {verdict.stamp}s" if verdict.stamp is not None else ""
+    excluded, warnings = (f"not {line}" for line in verdict.excluded), (f"but {line}" for line in verdict.warnings)
+    return [f"layout {verdict.layout.name}{zone}{stamp}", *verdict.evidence, *excluded, *warnings]
 
 
 def _verdict(report: ImportReport) -> str:

@@ -4,14 +4,13 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 from pydantic import Field
 
-from market_data_pipeline.calendars import calendar_name_of_venue
+from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import ConfigurationError, SourceUnavailable
 from market_data_pipeline.orchestration.automation.places import Places
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from market_data_pipeline.catalog import Catalog
     from market_data_pipeline.ingest.import_csv import Imported
-    from market_data_pipeline.ingest.import_files import Done, Rules
+    from market_data_pipeline.ingest.import_files import Done
     from market_data_pipeline.sources.csv import CsvSource
 
 JOB = "import_csv"
@@ -39,10 +38,19 @@ class ImportCsv(dg.Config):
     bar: str = Field(description="Bar spec, for example 1-MINUTE-LAST.")
     layout: str = Field(default="auto", description="auto, a known layout, or a YAML file (docs/csv.md).")
     time_zone: str = Field(default="", description="Zone of times without an offset, for example America/New_York; empty is as the file says.")
-    stamp: str = Field(default="", description="Which end of a bar its time names, open or close; empty is as the file says.")
+    stamp: Literal["", "open", "close"] = Field(
+        default="", description="Which end of a bar its time names, open or close; empty is as the file says."
+    )
     delimiter: str = Field(default="", description="One character, or comma, semicolon, tab, pipe; empty is found.")
-    on_conflict: str = Field(default="fail", description="For sessions that are stored with other bars: skip, overwrite, merge or fail.")
-    prefer: str = Field(default="", description="Whose value a merge takes where both have one bar: stored or file; empty refuses such a merge.")
+    time_form: str = Field(default="", description="How times are written, for example DD/MM/YYYY HH:MM; empty is as the file shows.")
+    symbol: str = Field(default="", description="Whose rows to take, if a column of the files names symbols; empty is all rows.")
+    adjusted: bool = Field(default=False, description="Store prices scaled to the column of adjusted closes, as a convention of their own.")
+    on_conflict: Literal["fail", "skip", "overwrite", "merge"] = Field(
+        default="fail", description="For sessions that are stored with other bars; fail writes nothing, and nobody can be asked here."
+    )
+    prefer: Literal["", "stored", "file"] = Field(
+        default="", description="Whose value a merge takes where both have one bar with different values; empty refuses such a merge."
+    )
     skip_bad_rows: bool = Field(default=False, description="Store the good rows; the bad go to a rejects file in the catalog's folder.")
     accept_holes: bool = Field(default=False, description="Take long stretches without bars for thin trading.")
     instruments: str = Field(default="", description="YAML file of instrument definitions; empty is the watchlist's.")
@@ -87,13 +95,14 @@ class _ImportRun:
     """One run of the job: how its configuration is meant, and what it did."""
 
     def __init__(self, context: dg.OpExecutionContext, config: ImportCsv, catalog: "Catalog", watchlist: Watchlist) -> None:
-        from market_data_pipeline.ingest.import_csv import Run
+        from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
+        from market_data_pipeline.ingest.import_files import Rules
 
         self._context, self._config, self._catalog, self._watchlist = context, config, catalog, watchlist
         self._series = Series.of(config.instrument, config.bar)
         calendar_name_of_venue(self._series.venue)  # a venue that nobody knows is told before a file that is not there
-        self._rules = _rules(config)
         self._run = Run.DRY if config.dry_run else Run.STORE
+        self._rules = Rules(OnConflict(config.on_conflict), Prefer(config.prefer) if config.prefer else None, self._run)
         self._shown = BroughtIn(context, watchlist)
         self._lines = ProgressLines(context)
         self._sessions: list[Imported] = []
@@ -111,6 +120,7 @@ class _ImportRun:
         given = project / config.instruments if config.instruments else None
         definitions = Definitions.of(self._watchlist.path, given)
         with self._source(files_of(project, config.files)) as source:
+            self._tell_verdict(source)
             steps = import_files(self._catalog, source, self._series, definitions, self._rules, wait_s=config.wait_s)
             # Closed here and not by chance later: a run that is cancelled still brings the ledger up to date.
             with closing(steps):
@@ -123,9 +133,16 @@ class _ImportRun:
                 finally:
                     self._shown.tell()
 
+    def _tell_verdict(self, source: "CsvSource") -> None:
+        """Say in the log what the files are and why, before anything is stored."""
+        verdict = source.verdict(self._series, partitions_of(self._series))
+        for line in (*verdict.evidence, *verdict.warnings):
+            self._context.log.info(f"{self._series}: {line}")
+
     def _source(self, files: Sequence[Path]) -> "CsvSource":
         from market_data_pipeline.ingest.import_csv import Run
         from market_data_pipeline.sources.csv import CsvSource, read_layout
+        from market_data_pipeline.sources.csv.layout import Prices
 
         config, catalog = self._config, self._catalog
         layout = config.layout
@@ -135,6 +152,9 @@ class _ImportRun:
             time_zone=config.time_zone or None,
             stamp=config.stamp or None,
             delimiter=config.delimiter or None,
+            time_form=config.time_form or None,
+            symbol=config.symbol or None,
+            prices=Prices.ADJUSTED if config.adjusted else Prices.AS_WRITTEN,
             skip_bad_rows=config.skip_bad_rows,
             accept_holes=config.accept_holes,
             rejects_dir=catalog.root / "rejects",
@@ -157,13 +177,14 @@ class _ImportRun:
 
     def told(self, done: "Done") -> "dict[str, RawMetadataValue]":
         """Return the report as the page shows it."""
-        from market_data_pipeline.ingest.import_report import OUTCOMES, markdown
+        from market_data_pipeline.ingest.import_report import OUTCOMES, markdown, read_as
 
         report = done.report
         told: dict[str, RawMetadataValue] = {
             "report": dg.MetadataValue.md(markdown(done)),
             "series": self._series.bar_type,
             "dry_run": report.dry_run,
+            "read_as": "; ".join(read_as(report)),
             "rows_read": report.rows_read,
             "rows_bad": report.rows_bad,
             "bars_written": report.bars_written,
@@ -214,24 +235,6 @@ def files_of(project: Path, names: Sequence[str]) -> list[Path]:
             raise SourceUnavailable(f"files: there is no {name} (looked below {project}). Put it there, or correct the configuration.")
         found += matching
     return found
-
-
-def _rules(config: ImportCsv) -> "Rules":
-    from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
-    from market_data_pipeline.ingest.import_files import Rules
-
-    # Nobody can be asked in a run.
-    on_conflict = _one_of(OnConflict, config.on_conflict, "on_conflict", leave_out=OnConflict.ASK)
-    prefer = _one_of(Prefer, config.prefer, "prefer") if config.prefer else None
-    return Rules(on_conflict, prefer, Run.DRY if config.dry_run else Run.STORE)
-
-
-def _one_of[Choice: StrEnum](choices: type[Choice], given: str, field: str, leave_out: Choice | None = None) -> Choice:
-    possible = [choice for choice in choices if choice is not leave_out]
-    for choice in possible:
-        if given == choice:
-            return choice
-    raise ConfigurationError(f"{field}: {given!r} is none of {', '.join(possible)}.")
 
 
 def _row(one: "Imported") -> dict[str, str | int]:

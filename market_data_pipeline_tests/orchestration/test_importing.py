@@ -51,6 +51,8 @@ def test_files_are_stored_and_each_session_is_shown_at_its_bars(project: Project
     assert len(rows) == 21
     assert rows[0] == {"session": "2024-01-02", "outcome": "stored", "bars": 78, "coverage": "complete"}
     assert "1,638 bars written, of 1,638 rows read; 21 sessions, 2024-01-02 to 2024-01-31." in fields["report"]
+    assert fields["read_as"].startswith("layout generic, times of America/New_York, stamps are bar opens; ")
+    assert "## Read as" in fields["report"]
     assert fields["shown_at"] == dg.AssetKey(["stocks", "bars_5_minute_last"])
     shown = project.shown(BARS)
     assert len(shown) == 21
@@ -141,8 +143,6 @@ def test_wildcards_name_several_files(project: Project) -> None:
         ({"instrument": "AAPL.NOWHERE"}, "UnknownVenue: "),
         ({"instrument": "TSLA.NASDAQ"}, "InstrumentNotFound: There is no definition of TSLA.NASDAQ"),
         ({"bar": "5-MINUTES"}, "InvalidBarType: '5-MINUTES' is not a bar spec"),
-        ({"on_conflict": "ask"}, "ConfigurationError: on_conflict: 'ask' is none of skip, overwrite, merge, fail."),
-        ({"prefer": "newest"}, "ConfigurationError: prefer: 'newest' is none of stored, file."),
         ({"layout": "mine"}, "ConfigurationError: No CSV layout is called 'mine'"),
         ({"time_zone": "Mars"}, "ConfigurationError: 'Mars' is no IANA time zone"),
         ({"stamp": ""}, "QuestionUnanswered: AAPL.NASDAQ-5-MINUTE-LAST.csv: it does not say which end of a bar its stamps name"),
@@ -151,6 +151,12 @@ def test_wildcards_name_several_files(project: Project) -> None:
 def test_what_cannot_be_meant_is_one_message_and_stores_nothing(project: Project, config: dict[str, object], said: str) -> None:
     assert failure_of(run(project, **config)).startswith(said)
     assert project.catalog.series() == []
+
+
+@pytest.mark.parametrize(("field", "value"), [("on_conflict", "ask"), ("prefer", "newest"), ("stamp", "middle")])
+def test_a_choice_that_there_is_not_is_refused_before_a_run_exists(project: Project, field: str, value: str) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError, match=field):
+        run(project, **{field: value})
 
 
 def test_the_command_line_runs_it_with_a_file_of_configuration(project: Project) -> None:
