@@ -76,6 +76,17 @@ def test_a_dry_run_reports_and_stores_nothing(project: Project) -> None:
     assert project.shown(BARS) == {}
 
 
+def test_what_the_configuration_leaves_out_is_told_by_evidence_or_asked_for(project: Project) -> None:
+    """Bars from 09:30 to 15:55 in New York fill the regular hours of NYSE if they are stamped at their opens; two bars at noon tell nothing."""
+    fields = told(run(project, time_zone="", stamp="", dry_run=True))
+    assert fields["read_as"].startswith("layout generic, times of America/New_York, stamps are bar opens; ")
+    (project.root / "noon.csv").write_text("timestamp,open,high,low,close,volume\n2024-01-05 12:00:00,1,1,1,1,1\n2024-01-05 12:05:00,1,1,1,1,1\n")
+    message = failure_of(run(project, files=["noon.csv"], time_zone="", stamp=""))
+    assert message.startswith("QuestionUnanswered: noon.csv: ")
+    assert "--stamp" in message
+    assert project.catalog.series() == []
+
+
 def test_conflicts_fail_the_run_unless_it_is_said_what_to_do(project: Project) -> None:
     assert run(project).success
     path = project.root / FILE
@@ -145,7 +156,6 @@ def test_wildcards_name_several_files(project: Project) -> None:
         ({"bar": "5-MINUTES"}, "InvalidBarType: '5-MINUTES' is not a bar spec"),
         ({"layout": "mine"}, "ConfigurationError: No CSV layout is called 'mine'"),
         ({"time_zone": "Mars"}, "ConfigurationError: 'Mars' is no IANA time zone"),
-        ({"stamp": ""}, "QuestionUnanswered: AAPL.NASDAQ-5-MINUTE-LAST.csv: it does not say which end of a bar its stamps name"),
     ],
 )
 def test_what_cannot_be_meant_is_one_message_and_stores_nothing(project: Project, config: dict[str, object], said: str) -> None:
