@@ -13,7 +13,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from market_data_pipeline.calendars import partitions_of
-from market_data_pipeline.catalog import Catalog, SessionRow
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import Series, path_name
 from market_data_pipeline.domain.coverage import Convention, Coverage
@@ -54,8 +54,13 @@ class Selection:
         precision: Its decimals.
         convention: Its hours, and what was done to its prices.
         start, end: First and last session of the range, inclusive.
-        rows: Its stored sessions.
+        bars: How many bars there are.
+        sessions: Sessions that have some.
+        first, last: The first and the last of these.
+        empty: Sessions that were asked for and have none.
+        sources: Where the bars come from, for example `csv` and `ibkr`.
         gaps: Sessions of the range that are over and neither complete nor empty.
+        running: Sessions that are stored in part because they have not ended: more bars will come.
     """
 
     series: Series
@@ -63,34 +68,14 @@ class Selection:
     convention: Convention
     start: dt.date
     end: dt.date
-    rows: tuple[SessionRow, ...]
+    bars: int
+    sessions: int
+    first: dt.date
+    last: dt.date
+    empty: int
+    sources: tuple[str, ...]
     gaps: tuple[SessionRange, ...]
-
-    @property
-    def bars(self) -> int:
-        """How many bars there are."""
-        return sum(row.rows for row in self.rows)
-
-    @property
-    def with_bars(self) -> list[dt.date]:
-        """Sessions that have bars."""
-        return [row.session for row in self.rows if row.rows]
-
-    @property
-    def empty(self) -> int:
-        """Sessions that were asked for and have none."""
-        return sum(row.coverage is Coverage.EMPTY for row in self.rows)
-
-    @property
-    def running(self) -> tuple[dt.date, ...]:
-        """Sessions that are stored in part because they have not ended: more bars will come."""
-        partial = (row.session for row in self.rows if row.coverage is Coverage.PARTIAL)
-        return tuple(date for date in partial if not any(gap.first <= date <= gap.last for gap in self.gaps))
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Where the bars come from, for example `csv` and `ibkr`."""
-        return tuple(sorted({row.source for row in self.rows if row.rows}))
+    running: tuple[dt.date, ...]
 
     @property
     def is_whole(self) -> bool:
@@ -149,10 +134,28 @@ def select(catalog: Catalog, series: Series, start: dt.date | None = None, end: 
     stored = f"Stored are {found.first_session} to {found.last_session}."
     if last < first:
         raise InvalidDate(f"The range of {series} runs backwards: {first} to {last}. {stored}")
-    rows = tuple(catalog.sessions(series, first, last))
-    if not any(row.rows for row in rows):
+    # Summed up here: of hundreds of series nobody wants to keep each session in memory.
+    rows = catalog.sessions(series, first, last)
+    with_bars = [row for row in rows if row.rows]
+    if not with_bars:
         raise NotStored(f"No bar of {series} is stored between {first} and {last}. {stored}")
-    return Selection(series, precision, found.convention, first, last, rows, catalog.gaps(series, first, last))
+    gaps = catalog.gaps(series, first, last)
+    partial = (row.session for row in rows if row.coverage is Coverage.PARTIAL)
+    return Selection(
+        series,
+        precision,
+        found.convention,
+        first,
+        last,
+        bars=sum(row.rows for row in with_bars),
+        sessions=len(with_bars),
+        first=with_bars[0].session,
+        last=with_bars[-1].session,
+        empty=sum(row.coverage is Coverage.EMPTY for row in rows),
+        sources=tuple(sorted({row.source for row in with_bars})),
+        gaps=gaps,
+        running=tuple(date for date in partial if not any(gap.first <= date <= gap.last for gap in gaps)),
+    )
 
 
 def refuse_incomplete(selections: Sequence[Selection]) -> None:
@@ -288,8 +291,8 @@ def metadata_of(selection: Selection, columns: Columns) -> dict[str, str]:
         "hours": selection.convention.hours,
         "adjustment": selection.convention.adjustment,
         "sources": ", ".join(selection.sources),
-        "first_session": str(selection.with_bars[0]),
-        "last_session": str(selection.with_bars[-1]),
+        "first_session": str(selection.first),
+        "last_session": str(selection.last),
         "gaps": json.dumps([[str(gap.first), str(gap.last)] for gap in selection.gaps]),
         "not_ended": json.dumps([str(date) for date in selection.running]),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,14 +16,18 @@ import pytest
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
-from market_data_pipeline.domain.bar_types import BarSpec
+from market_data_pipeline.domain.bar_types import DAY_NS, BarSpec, Series
 from market_data_pipeline.domain.coverage import SIMULATED, Convention, Coverage, Provenance, SessionAnswer
+from market_data_pipeline.domain.errors import IncompleteRange
 from market_data_pipeline.domain.quality import measure
+from market_data_pipeline.domain.sessions import date_of
 from market_data_pipeline.domain.source import Precision
-from market_data_pipeline.ingest.export import Exported, Exporting, How, Selection, Target, export_to_files, select
+from market_data_pipeline.ingest.export import Exported, Exporting, How, Target, export_to_files, refuse_incomplete, select
 from market_data_pipeline.ingest.export_columns import Numbers, StampedAt, columns_of, decimal_text, exact_type
 from market_data_pipeline.ingest.export_sinks import ROWS_AT_ONCE, Format
 from market_data_pipeline_tests.cli.stored import MINUTES, minutes, store_whole
+
+CRYPTO = Series.of("BTCUSDT.BINANCE", "1-MINUTE-LAST")
 
 
 def exported(root: Path, file: Path, how: How) -> Exported:
@@ -113,9 +118,16 @@ def test_weeks_are_dated_by_their_last_session() -> None:
 
 
 def test_what_has_not_ended_is_not_whole(tmp_path: Path) -> None:
-    selection = select(store_whole(tmp_path / "catalog", ["2024-02-05"]), MINUTES)
-    assert selection.is_whole
-    (row,) = selection.rows
-    running = replace(selection, rows=(replace(row, coverage=Coverage.PARTIAL),))
-    assert isinstance(running, Selection)
-    assert (running.running, running.is_whole) == ((dt.date(2024, 2, 5),), False)
+    """A session that is stored in part is a gap once it is over; the one that still trades is none, and more bars will come."""
+    today = partitions_of(CRYPTO).days[partitions_of(CRYPTO).closed_until(time.time_ns())]
+    catalog, date = Catalog.open(tmp_path / "catalog"), date_of(today)
+    one, opens = np.array([100], dtype=np.int64), np.array([today * DAY_NS], dtype=np.int64)
+    bars = BarTable(one, one, one, one, one, opens, opens + CRYPTO.spec.length_ns, 2, 0)
+    with catalog.writer(CRYPTO, Precision(2, 0), Provenance("csv", "a test")) as writer:
+        position = partitions_of(CRYPTO).index_of(date)
+        assert position is not None
+        writer.store(SessionAnswer(date, bars, Coverage.PARTIAL, measure(bars, partitions_of(CRYPTO), position)))
+    selection = select(catalog, CRYPTO)
+    assert (selection.running, selection.gaps, selection.is_whole) == ((date,), (), False)
+    with pytest.raises(IncompleteRange, match=f"{date} has not ended"):
+        refuse_incomplete([selection])

@@ -34,10 +34,9 @@ def lines(done: Done, place: Place) -> list[str]:
 
 def _in_words(one: Exported, place: Place) -> list[str]:
     selection = one.selection
-    dates = selection.with_bars
     where = f"in {one.file}, {size(one.bytes)}" if one.file is not None else f"to stdout, {size(one.bytes)}"
-    span = f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else f"{dates[0]}"
-    head = f"{paint(title(selection.series), 'bold')}: {count(one.bars, 'bar')} of {count(len(dates), 'session')} ({span}) {where}"
+    span = f"{selection.first} to {selection.last}" if selection.first != selection.last else f"{selection.first}"
+    head = f"{paint(title(selection.series), 'bold')}: {count(one.bars, 'bar')} of {count(selection.sessions, 'session')} ({span}) {where}"
     return [head, f"  {_columns(one)}", *_remarks(one, place), *_import_again(one, place)]
 
 
@@ -170,7 +169,7 @@ def _file_to_json(one: Exported) -> dict[str, Json]:
         "numbers": str(one.columns.numbers),
         "bars": one.bars,
         "bytes": one.bytes,
-        "sessions": len(selection.with_bars),
+        "sessions": selection.sessions,
         "empty_sessions": selection.empty,
         "gaps": [range_to_json(gap) for gap in selection.gaps],
         "not_ended": [str(date) for date in selection.running],
