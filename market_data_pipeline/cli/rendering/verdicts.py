@@ -10,22 +10,11 @@ _EXCLUDED_SHOWN = 3
 
 def verdict_lines(verdict: Verdict) -> list[str]:
     """Return the verdict and its evidence, a few lines; what was excluded only where there was something to tell apart."""
-    lines = [f"read as {_words(verdict)}"]
+    lines = [f"read as {verdict}"]
     lines += [f"  {line}" for line in verdict.evidence]
     lines += [f"  not {line}" for line in verdict.excluded[:_EXCLUDED_SHOWN]]
     lines += [f"  but {line}" for line in verdict.warnings]
     return lines
-
-
-def _words(verdict: Verdict) -> str:
-    said = [verdict.layout.name]
-    if verdict.time_zone is not None:
-        said.append(f"times of {verdict.time_zone}")
-    if verdict.stamp is not None:
-        said.append(f"stamps are bar {verdict.stamp}s")
-    if verdict.undecided:
-        said.append(f"{' and '.join(question.option.removeprefix('--') for question in verdict.undecided)} not known")
-    return ", ".join(said)
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Json]:

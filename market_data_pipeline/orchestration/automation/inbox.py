@@ -164,7 +164,9 @@ def _line(done: "FileDone") -> str:
     numbers = ""
     if report is not None:
         sessions = report.stored + report.replaced + report.merged
-        numbers = f": {report.bars_written:,} bars of {sessions} sessions written, {report.unchanged + report.skipped} sessions as before"
+        as_before = report.unchanged + report.skipped
+        numbers = f": {report.bars_written:,} bars of {sessions} sessions written, {as_before} sessions as before"
+        numbers += f"; read as {report.read_as}"
     why = f": {done.error}" if done.error is not None else ""
     where = f"; it lies in {done.moved_to} now" if done.moved_to is not None else ""
     return f"{done.name}{holds}: {done.what}{numbers}{why}{where}"

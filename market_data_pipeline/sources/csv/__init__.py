@@ -20,6 +20,18 @@ from market_data_pipeline.sources.csv.report import BadRow, BadRowSummary
 from market_data_pipeline.sources.csv.source import CsvSource
 
 __all__ = [
-    *("LAYOUTS", "BadRow", "BadRowSummary", "CsvBars", "CsvLayout", "CsvSource", "Declared", "Question", "Stamp", "Verdict"),
-    *("layout_from_mapping", "layout_of", "read_layout", "recognise"),
+    "LAYOUTS",
+    "BadRow",
+    "BadRowSummary",
+    "CsvBars",
+    "CsvLayout",
+    "CsvSource",
+    "Declared",
+    "Question",
+    "Stamp",
+    "Verdict",
+    "layout_from_mapping",
+    "layout_of",
+    "read_layout",
+    "recognise",
 ]

@@ -70,7 +70,8 @@ def thinned(wall_ns: Int64s) -> Int64s:
         return wall
     bucket = wall // _BUCKET_NS
     edge = np.append(True, bucket[1:] != bucket[:-1]) | np.append(bucket[1:] != bucket[:-1], True)
-    return wall[edge]
+    kept: Int64s = wall[edge]
+    return kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,10 +216,8 @@ def described(judgement: Judgement, wall: Int64s, offset: Int64s | None, length_
     shown = venue.zone if zone is None else zone
     kind = "session" if judgement.hours or not venue.is_currency else "week"
     firsts, lasts = to_wall(shown, edges.first), to_wall(shown, edges.last)
-    text = [
-        f"first stamp of a {kind} {_usual_clock(firsts)}, last {_usual_clock(lasts)} ({shown}), "
-        f"{'as' if judgement.hours else 'inside'} {hours.name}: stamps are bar {stamp}s"
-    ]
+    inside = f"{'as' if judgement.hours else 'inside'} {hours.name}"
+    text = [f"first stamp of a {kind} {_usual_clock(firsts)}, last {_usual_clock(lasts)} ({shown}), {inside}: stamps are bar {stamp}s"]
     moved = _moves(edges.first, shown, venue.zone)
     return [*moved, *text] if zone is not None else text
 

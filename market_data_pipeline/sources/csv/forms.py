@@ -31,7 +31,7 @@ def told_form(declared: str, times: pa.Array, partitions: Partitions, name: str)
     """
     texts = pc.unique(times)
     filled = [str(text) for text in texts[:_EXAMPLES].to_pylist() if str(text).strip()]
-    if not filled or declared not in (AUTO, "iso") and _reads(declared, texts, filled[0]) > 1 - _MOST_FAULTS:
+    if not filled or (declared not in (AUTO, "iso") and _reads(declared, texts, filled[0]) > 1 - _MOST_FAULTS):
         return declared, None, None
     candidates = list(dict.fromkeys(form for example in filled[:_EXAMPLES] for form in forms_that_may_be(example)))
     shares = {form: _reads(form, texts, filled[0]) for form in candidates}

@@ -118,7 +118,7 @@ class _Pass:
         else:
             at = np.minimum(np.searchsorted(calendar.end_ns, closes, side="left"), len(calendar.days) - 1)
             shut = closes <= calendar.pre_ns[at]
-        filled = flat & shut
+        filled: npt.NDArray[np.bool_] = flat & shut
         self.left_out["flat rows without volume while the venue is shut"] += int(filled.sum())
         return filled
 

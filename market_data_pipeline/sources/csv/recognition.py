@@ -85,6 +85,16 @@ class Verdict:
     undecided: tuple[Question, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        said = [self.layout.name]
+        if self.time_zone is not None:
+            said.append(f"times of {self.time_zone}")
+        if self.stamp is not None:
+            said.append(f"stamps are bar {self.stamp}s")
+        if self.undecided:
+            said.append(f"{' and '.join(question.option.removeprefix('--') for question in self.undecided)} not known")
+        return ", ".join(said)
+
     def require_decided(self, name: str) -> None:
         """Refuse what is not decided.
 

@@ -188,7 +188,7 @@ def _no_header(path: Path, lines: list[str]) -> QuestionUnanswered:
 
 
 def _in_usual_order(rows: list[list[str]]) -> bool:
-    """Return whether the prices of rows without a header show that they are open, high, low, close: the second is the highest, the third the lowest."""
+    """Return whether rows without a header show that their prices are open, high, low, close: the second is highest, the third lowest."""
     moved = 0
     for row in rows:
         prices = [cell.strip() for cell in row[-5:-1]] if len(row) in (6, 7) and _is_number(row[-5]) else [cell.strip() for cell in row[-4:]]

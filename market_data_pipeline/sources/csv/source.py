@@ -14,14 +14,14 @@ from market_data_pipeline.domain.coverage import Convention, Provenance, Session
 from market_data_pipeline.domain.errors import UsageError
 from market_data_pipeline.domain.quality import HoleRule
 from market_data_pipeline.domain.sessions import Partitions
-from market_data_pipeline.domain.source import Asked, Precision, RequestPlan, SessionFailure
+from market_data_pipeline.domain.source import Asked, NewsKind, Precision, RequestPlan, SessionFailure, SourceNews
 from market_data_pipeline.sources.csv.bars import CsvBars, Judgement
 from market_data_pipeline.sources.csv.columns import FileColumns, columns_of
 from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Prices, Stamp, check_time_zone, parse_stamp
 from market_data_pipeline.sources.csv.lines import byte_size
 from market_data_pipeline.sources.csv.reading import Progress, Wanted, expected_rows, read_files
-from market_data_pipeline.sources.csv.report import BadRowReport
 from market_data_pipeline.sources.csv.recognition import Declared, Verdict, recognise
+from market_data_pipeline.sources.csv.report import BadRowReport
 from market_data_pipeline.sources.csv.shapes import shape_of
 from market_data_pipeline.sources.csv.spool import Spool
 
@@ -203,13 +203,14 @@ class CsvSource:
         size = sum(byte_size(path) for path in self._paths)
         return RequestPlan(requests=len(self._paths), seconds=round(size / _BYTES_PER_SECOND, 1), sessions=len(asked.sessions))
 
-    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure]:
-        """Yield an answer for each session asked for that the files hold, and a failure for each that they do not, oldest first.
+    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure | SourceNews]:
+        """Yield what the files were taken for and why, then an answer or a failure for each session asked for, oldest first.
 
         Raises:
             MarketDataError: As `open`, before anything is yielded.
         """
         bars = self._open_once(asked)
+        yield SourceNews(NewsKind.NOTE, self._told(self.verdict(asked.series, asked.partitions)), 0)
         wanted = sorted(set(asked.sessions))
         answers = bars.answers(wanted)
         answer = next(answers, None)
@@ -219,6 +220,9 @@ class CsvSource:
                 answer = next(answers, None)
             else:
                 yield SessionFailure(date, self._absent(date, bars))
+
+    def _told(self, verdict: Verdict) -> str:
+        return f"{self._names} read as {verdict}: {'; '.join((*verdict.evidence, *verdict.warnings))}"
 
     def _open_once(self, asked: Asked) -> CsvBars:
         wanted = Wanted(asked.series, asked.partitions, asked.precision)
