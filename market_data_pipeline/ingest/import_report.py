@@ -29,10 +29,8 @@ def markdown(done: Done) -> str:
 def read_as(report: ImportReport) -> list[str]:
     """Return what the files were taken for and why, a line for each piece of evidence."""
     verdict = report.read_as
-    zone = f", times of {verdict.time_zone}" if verdict.time_zone is not None else ""
-    stamp = f", stamps are bar {verdict.stamp}s" if verdict.stamp is not None else ""
     excluded, warnings = (f"not {line}" for line in verdict.excluded), (f"but {line}" for line in verdict.warnings)
-    return [f"layout {verdict.layout.name}{zone}{stamp}", *verdict.evidence, *excluded, *warnings]
+    return [f"layout {verdict}", *verdict.evidence, *excluded, *warnings]
 
 
 def _verdict(report: ImportReport) -> str:
