@@ -20,6 +20,7 @@ from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.importing import import_csv_job
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
 from market_data_pipeline.orchestration.migrating import migrate_postgres_job
@@ -52,6 +53,7 @@ def assemble(places: Places) -> dg.Definitions:
             inbox,
             adopt_job(places),
             migrate_postgres_job(places.watchlist),
+            import_csv_job(places),
         ],
         schedules=after_close_schedules(watchlist, parts),
         sensors=[

@@ -107,6 +107,9 @@ class CsvFiles(Section):
     layout: str | Mapping[str, Any] | None = None
     time_zone: str | None = None
     stamp: Literal["open", "close"] | None = None
+    time_form: str | None = None
+    symbol: str | None = None
+    adjusted: bool = False
     skip_bad_rows: bool = False
     accept_holes: bool = False
 

@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline.cli.catalog_adopt import adopt
+from market_data_pipeline.cli.catalog_export import export
 from market_data_pipeline.cli.catalog_repair import repair
 from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the Parquet catalog.")
+
+
+app.command("export", short_help="Write stored bars to CSV, Parquet or Arrow files.")(export)
 
 
 @app.command(short_help="Read every bar file and move bad ones away.")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from market_data_pipeline.calendars import calendar_name_of_venue
 from market_data_pipeline.catalog.instruments import InstrumentChange
-from market_data_pipeline.cli.definitions import Definitions, precision_to_use, source_name
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import note
@@ -15,6 +14,7 @@ from market_data_pipeline.cli.progress import Meter
 from market_data_pipeline.cli.questions import asker
 from market_data_pipeline.domain.bar_types import venue_of
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.ingest.definitions import Definitions, precision_to_use, source_name
 from market_data_pipeline.ingest.import_csv import Conflict, OnConflict, Run
 from market_data_pipeline.ingest.migrate import MigrationStep
 from market_data_pipeline.ingest.migrate_postgres import Migrated, Migration, migrate_postgres
@@ -63,7 +63,7 @@ def carry_out(place: Place, asked: Asked) -> Done:
     changes: list[InstrumentChange] = []
     last: MigrationStep | None = None
     with place.opened() as catalog:
-        definitions = Definitions.of(place, asked.instruments)
+        definitions = Definitions.of(place.config, asked.instruments)
 
         def define(instrument_id: str) -> Precision:
             calendar_name_of_venue(venue_of(instrument_id))  # a venue that nobody knows is told before an instrument that is not defined

@@ -29,6 +29,7 @@
     │   ├── ConflictingBars                       two values for one bar and no rule which to take
     │   ├── NotReconciled                         the catalog differs from what it was migrated from
     │   ├── NotStored                             nothing is stored of a series that was named
+    │   ├── IncompleteRange                       sessions of a range are not whole, and whole ones were asked for
     │   └── InstrumentNotFound
     └── BacktestError
         ├── DataMissing                           sessions of the range are not stored
@@ -172,6 +173,10 @@ class NotReconciled(CatalogError):
 
 class NotStored(CatalogError):
     """Nothing is stored of a series that was named."""
+
+
+class IncompleteRange(CatalogError):
+    """Sessions of a range are missing or stored in part, and only whole ones were wanted."""
 
 
 class InstrumentNotFound(CatalogError):

@@ -25,6 +25,7 @@ from market_data_pipeline.domain.source import Precision
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
+    from market_data_pipeline.sources.csv import Verdict
 
 
 class OpenedBars(Protocol):
@@ -80,6 +81,10 @@ class Importable(Protocol):
 
     def open(self, series: Series, partitions: Partitions, precision: Precision) -> OpenedBars:
         """Read and check every row once."""
+        ...
+
+    def verdict(self, series: Series, partitions: Partitions) -> Verdict | None:
+        """Return what files were taken for, and why; None where nothing had to be told apart."""
         ...
 
 
@@ -158,6 +163,7 @@ class ImportReport:
         quarantined: Bad files of the catalog that were moved away.
         dry_run: True where nothing was stored.
         seconds: Time taken.
+        read_as: What the files were taken for, and the evidence; None where nothing had to be told apart.
     """
 
     series: Series
@@ -178,6 +184,7 @@ class ImportReport:
     quarantined: tuple[str, ...]
     dry_run: bool
     seconds: float
+    read_as: Verdict | None
 
 
 def nobody_to_ask(conflicts: tuple[Conflict, ...]) -> OnConflict:
@@ -204,6 +211,7 @@ def import_csv(
     decide: Decide = nobody_to_ask,
     run: Run = Run.STORE,
     wait_s: float = 10.0,
+    before_writing: Callable[[], None] | None = None,
 ) -> Generator[Imported, None, ImportReport]:
     """Import files, telling each session as it is dealt with. The files are read and checked whole before anything is written.
 
@@ -217,6 +225,7 @@ def import_csv(
         decide: Asks a person.
         run: Store, or tell only.
         wait_s: Seconds to wait for another process that writes the series.
+        before_writing: Called once the files are read and found good, and before anything is stored.
 
     Raises:
         BadRows: If rows break a rule; nothing was written.
@@ -233,6 +242,8 @@ def import_csv(
         counts = yield from steps.go(on_conflict, prefer, decide)
         quarantined: tuple[str, ...] = ()
     else:
+        if before_writing is not None:
+            before_writing()
         with catalog.writer(series, precision, source.provenance, wait_s) as writer:
             writer.require_room_for(opened.rows, len(opened.sessions))
             steps = _Import(catalog, series, partitions, opened, writer, source.noun)
@@ -257,6 +268,7 @@ def import_csv(
         quarantined=quarantined,
         dry_run=run is Run.DRY,
         seconds=time.monotonic() - started,
+        read_as=source.verdict(series, partitions),
     )
 
 

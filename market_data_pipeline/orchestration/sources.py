@@ -79,6 +79,7 @@ def source_of(
 @contextmanager
 def _csv_source(watchlist: Watchlist, files: CsvFiles, series: Series, catalog: Catalog) -> Iterator[BarSource]:
     from market_data_pipeline.sources.csv import CsvSource
+    from market_data_pipeline.sources.csv.layout import Prices
 
     paths = files.paths(watchlist.project, series)
     if not paths:
@@ -91,6 +92,9 @@ def _csv_source(watchlist: Watchlist, files: CsvFiles, series: Series, catalog: 
         _layout(files.layout, watchlist.project),
         time_zone=files.time_zone,
         stamp=files.stamp,
+        time_form=files.time_form,
+        symbol=files.symbol,
+        prices=Prices.ADJUSTED if files.adjusted else Prices.AS_WRITTEN,
         skip_bad_rows=files.skip_bad_rows,
         rejects_dir=catalog.root / "rejects",
         accept_holes=files.accept_holes,

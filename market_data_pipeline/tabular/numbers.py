@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
@@ -44,6 +45,45 @@ class Numbers:
     mantissas: Int64s
     faults: Codes | None = None
     decimals_needed: int = 0
+
+
+def without_marks(column: pa.Array, marks: str) -> pa.Array:
+    """Return numbers without their currency sign, and without commas (blanks, apostrophes) that part thousands; other texts as they are.
+
+    `1,234.56` and `$187.15` lose their marks. `1,23` and `1.234,56` keep them, and are no numbers then.
+    """
+    signs = "".join(mark for mark in marks if mark in "$€£")
+    if signs:
+        column = pc.replace_substring_regex(column, f"^\\s*([+-]?)[{signs}]\\s*", r"\1")
+    for mark in marks:
+        if mark in signs or not pc.any(pc.match_substring(column, mark)).as_py():
+            continue
+        grouped = pc.match_substring_regex(column, rf"^\s*[+-]?[0-9]{{1,3}}(?:{re.escape(mark)}[0-9]{{3}})+(?:\.[0-9]*)?\s*$")
+        column = pc.if_else(grouped, pc.replace_substring(column, mark, ""), column)
+    return column
+
+
+def parse_scaled(column: pa.Array, decimals: int, written_decimals: int) -> Numbers:
+    """Parse whole numbers of 10**-written_decimals exactly at `decimals`: 187150000000 of 1e-9 is 187.15."""
+    whole = parse_numbers(column, 0)
+    values, faults = whole.mantissas, np.zeros(len(column), dtype=np.uint8) if whole.faults is None else whole.faults.copy()
+    if decimals >= written_decimals:
+        shifted = values * 10 ** (decimals - written_decimals)
+        faults[(faults == NumberFault.NONE) & (shifted // 10 ** (decimals - written_decimals) != values)] = NumberFault.TOO_LARGE
+        most = 0
+    else:
+        shifted, rest = np.divmod(values, 10 ** (written_decimals - decimals))
+        beyond = (faults == NumberFault.NONE) & (rest != 0)
+        faults[beyond] = NumberFault.TOO_PRECISE
+        most = max((_decimals_of(int(value), written_decimals) for value in np.unique(values[beyond])[:1000]), default=0)
+    shifted = np.where(faults == NumberFault.NONE, shifted, 0)
+    return Numbers(shifted, faults if faults.any() else None, most)
+
+
+def _decimals_of(value: int, written: int) -> int:
+    while written and value % 10 == 0:
+        value, written = value // 10, written - 1
+    return written
 
 
 def parse_numbers(column: pa.Array, decimals: int, decimal_mark: str = ".") -> Numbers:

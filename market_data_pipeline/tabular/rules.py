@@ -71,6 +71,11 @@ class Marks:
             self.fields[fresh] = FIELDS.index(field)
             self.any = True
 
+    def forgive(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Take the marks off rows that are no bars at all."""
+        self.rules[rows] = 0
+        self.fields[rows] = 0
+
     @property
     def good(self) -> npt.NDArray[np.bool_]:
         """Rows without a mark."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,8 @@ from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# "America/New_York+7": a clock that runs some hours ahead of a zone and changes with it, as those of many MetaTrader servers.
+_AHEAD = re.compile(r"(?P<zone>[A-Za-z_]+/[A-Za-z_]+)\+(?P<hours>\d{1,2})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ def to_wall(zone: str, utc_ns: Int64s) -> Int64s:
     return utc_ns + offsets[np.searchsorted(changes, utc_ns, side="right")]
 
 
+def changes_between(zone: str, first_ns: int, last_ns: int) -> Int64s:
+    """Return the UTC nanoseconds in (first, last] at which a zone's clock changes."""
+    changes, _ = _offsets_around(zone, np.array([first_ns, last_ns], dtype=np.int64))
+    return changes[(changes > first_ns) & (changes <= last_ns)]
+
+
 def _offsets_around(zone: str, times_ns: Int64s) -> tuple[Int64s, Int64s]:
     if not len(times_ns):
         return _offset_changes(zone, 1970, 1971)
@@ -79,6 +88,8 @@ def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[Int64s,
 @lru_cache(maxsize=1024)
 def _changes_of_year(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     """Return (UTC second, new offset in seconds) of each change in a year."""
+    if zone == "UTC" or zone.startswith("Etc/"):
+        return ()
     found = []
     start, stop = _second_of(year), _second_of(year + 1)
     before = _offset_s(zone, start)
@@ -94,10 +105,17 @@ def _changes_of_year(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def split_zone(name: str) -> tuple[str, int]:
+    """Return the IANA zone of a clock and the hours by which the clock runs ahead of it: `America/New_York+7` is 7. `Etc/GMT+5` is a zone."""
+    match = _AHEAD.fullmatch(name)
+    return (name, 0) if match is None or match["zone"].startswith("Etc/") else (match["zone"], int(match["hours"]))
+
+
 def _second_of(year: int) -> int:
     return int((dt.datetime(year, 1, 1, tzinfo=dt.UTC) - _EPOCH).total_seconds())
 
 
 def _offset_s(zone: str, second: int) -> int:
-    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zoneinfo.ZoneInfo(zone)).utcoffset()
-    return int(offset.total_seconds()) if offset is not None else 0
+    place, ahead = split_zone(zone)
+    offset = (_EPOCH + dt.timedelta(seconds=second)).astimezone(zoneinfo.ZoneInfo(place)).utcoffset()
+    return int(offset.total_seconds()) + ahead * 3_600 if offset is not None else 0

@@ -101,6 +101,9 @@ class TableSeries:
         place = self._table.database.place
         return Provenance("postgres", f"{place.database} {self.names[0]}"[:400], self._table.reading.convention)
 
+    def verdict(self, series: Series, partitions: Partitions) -> None:
+        """Return that nothing had to be told apart: what the columns mean is declared, and times are the server's."""
+
     def open(self, series: Series, partitions: Partitions, precision: Precision) -> TableBars:
         """Read and check every row once. Memory is bounded, whatever the number of rows; the values wait on disk.
 

@@ -1,0 +1,55 @@
+"""The clocks that a file's times may follow: what hypotheses about its zone are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# One zone for each rule of DST in use; zones that always show the same time are one clock.
+_NAMED = (
+    *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
+    *("Europe/London", "Europe/Berlin", "Europe/Athens", "Australia/Sydney", "America/New_York+6", "America/New_York+7"),
+)
+_HALF_HOURS = ("Asia/Kolkata",)
+_WORDS = {
+    "America/New_York": "New York local",
+    "UTC": "UTC",
+    "Etc/GMT+5": "New York's winter time all year (EST)",
+    "America/Chicago": "Chicago local",
+    "Europe/London": "London local",
+    "America/New_York+7": "a broker's server time (New York and 7 hours)",
+    "America/New_York+6": "New York and 6 hours",
+}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock that a file's times may follow.
+
+    Attributes:
+        zone: IANA name, or such a name and hours ahead.
+        rule: When it changes for DST: `US`, `EU`, `AU` or `none`.
+    """
+
+    zone: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{_WORDS[self.zone]}, {self.zone}" if self.zone in _WORDS and _WORDS[self.zone] != self.zone else self.zone
+
+
+def rule_of(zone: str) -> str:
+    """Return by which rule a zone changes its clock, as `Clock.rule`; the zone itself where it is none that we list."""
+    if zone.startswith("America/New_York") or zone in ("US/Eastern", "US/Central", "America/Chicago", "America/Denver", "America/Los_Angeles"):
+        return "US"
+    if zone.startswith("Europe/") and zone != "Europe/Moscow":
+        return "EU"
+    if zone == "Australia/Sydney":
+        return "AU"
+    return "none" if zone == "UTC" or zone.startswith("Etc/") or zone in _HALF_HOURS else zone
+
+
+def clocks_of(venue_zone: str) -> tuple[Clock, ...]:
+    """Return all clocks, those that are likelier for a venue first: of clocks that say the same, the first names it."""
+    fixed = tuple(f"Etc/GMT{hours:+d}" for hours in sorted((*range(-14, 0), *range(1, 13)), key=abs))
+    zones = dict.fromkeys((venue_zone, "UTC", *_NAMED, *fixed, *_HALF_HOURS))
+    return tuple(Clock(zone, rule_of(zone)) for zone in zones)

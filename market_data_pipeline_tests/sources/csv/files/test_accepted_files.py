@@ -1,0 +1,54 @@
+"""Each exporter's file, imported as a user does and read back by Nautilus."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from market_data_pipeline_tests.cli.conftest import Mdp
+from market_data_pipeline_tests.sources.csv.files.__main__ import HERE, answer
+from market_data_pipeline_tests.sources.csv.files.accepted import CASES
+from market_data_pipeline_tests.sources.csv.files.case import PRECISION
+from market_data_pipeline_tests.sources.csv.files.conftest import Import
+from market_data_pipeline_tests.sources.csv.files.market import Bar, decimal
+from market_data_pipeline_tests.sources.csv.files.refused import REFUSALS
+
+ANSWERS: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "answers.yaml").read_text(encoding="utf-8"))
+ACCEPTED = HERE / "accepted"
+# The issue's list of exporters.
+LEAST = 25
+
+
+def test_the_files_and_answers_are_what_the_script_writes() -> None:
+    assert {path.name: path.read_bytes() for path in ACCEPTED.iterdir()} == {name: case.written() for name, case in CASES.items()}
+    assert {path.name: path.read_bytes() for path in (HERE / "refused").iterdir()} == {name: one.content for name, one in REFUSALS.items()}
+    assert {name: answer(case) for name, case in CASES.items()} == ANSWERS
+    assert min(len(CASES), len(REFUSALS)) >= LEAST
+
+
+def as_read(bar: Bar, instrument: str) -> str:
+    prices, sizes = PRECISION[instrument]
+    values = (*(decimal(value, prices) for value in bar[1:5]), decimal(bar.volume, sizes))
+    return f"{dt.datetime.fromtimestamp(bar.opened, dt.UTC):%Y-%m-%d %H:%M} {' '.join(values)}"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_is_taken_bar_by_bar(name: str, import_: Import) -> None:
+    known, case = ANSWERS[name], CASES[name]
+    outcome = import_(ACCEPTED / name, known["instrument"], known["bar"], *known["options"].split())
+    assert outcome.ended.code == 0, outcome.ended.err or outcome.ended.out
+    assert len(outcome.bars) == known["bars"]
+    assert [as_read(outcome.bars[i], known["instrument"]) for i in (0, len(outcome.bars) // 2, -1)] == known["some"]
+    assert outcome.bars == tuple(case.bars)
+
+
+@pytest.mark.parametrize("name", ["histdata-ascii.csv", "nasdaq.csv", "alpaca-symbols.csv"])
+def test_a_file_is_taken_by_a_process_of_its_own(name: str, import_: Import, launched: Mdp) -> None:
+    case = CASES[name]
+    outcome = import_(Path(ACCEPTED / name), case.instrument, case.spec, *case.options, run=launched)
+    assert outcome.ended.code == 0, outcome.ended.err
+    assert outcome.bars == tuple(case.bars)

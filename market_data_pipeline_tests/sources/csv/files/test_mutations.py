@@ -1,0 +1,47 @@
+"""No mutant of a file is ever taken wrongly: see `mutants` for what wrong means, and for what nobody could see."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from market_data_pipeline_tests.sources.csv.files.accepted import CASES
+from market_data_pipeline_tests.sources.csv.files.case import Case
+from market_data_pipeline_tests.sources.csv.files.conftest import Import
+from market_data_pipeline_tests.sources.csv.files.mutants import Mutant, is_unseen, mutants
+
+IN_CI = 60
+
+
+def judge(case: Case, mutant: Mutant, import_: Import) -> str | None:
+    """Import a mutant; return what is wrong with the outcome, or None."""
+    outcome = import_(mutant.content, case.instrument, case.spec, *mutant.options, name=case.name)
+    if "fault of mdp" in outcome.ended.err:
+        return f"{case.name}, {mutant.kind}: {outcome.ended.err}"
+    if outcome.refused:
+        return f"{case.name}, {mutant.kind}: refused, and bars were stored" if outcome.bars else None
+    if outcome.bars == tuple(case.bars) or is_unseen(case, mutant.kind):
+        return None
+    strange = set(outcome.bars) - set(case.bars)
+    return f"{case.name}, {mutant.kind} {' '.join(mutant.options)}: {len(outcome.bars)} bars for {len(case.bars)}, {len(strange)} never were"
+
+
+def test_a_sample_of_mutants_is_refused_or_taken_rightly(import_: Import) -> None:
+    everything = [(case, mutant) for case in CASES.values() for mutant in mutants(case)]
+    picked = random.Random(2024).sample(everything, IN_CI)
+    assert [wrong for case, mutant in picked if (wrong := judge(case, mutant, import_))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_every_mutant_is_refused_or_taken_rightly(name: str, import_: Import) -> None:
+    case = CASES[name]
+    assert [wrong for mutant in mutants(case) if (wrong := judge(case, mutant, import_))] == []
+
+
+def test_the_mutants_of_a_file_differ_from_it() -> None:
+    for case in CASES.values():
+        made = list(mutants(case))
+        assert len({mutant.kind for mutant in made}) == len(made)
+        assert len(made) >= (8 if case.daily else 20), case.name
