@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# One zone for each rule of DST in use; zones that always show the same time are one clock.
-_NAMED = (
-    *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
-    *("Europe/London", "Europe/Berlin", "Europe/Athens", "Australia/Sydney", "America/New_York+6", "America/New_York+7"),
+# Each hour under each rule of DST: were the true clock no candidate, one that agrees with it in most weeks would be taken for it.
+_AMERICA = (
+    *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Halifax"),
+    *(f"America/New_York+{hours}" for hours in range(2, 16)),
 )
+_EUROPE = ("Europe/London", "Europe/Berlin", "Europe/Athens", "Atlantic/Azores", *(f"Europe/London+{hours}" for hours in range(3, 12)))
+_NAMED = (*_AMERICA[:4], *_EUROPE[:3], "Australia/Sydney", "America/New_York+6", "America/New_York+7", *_AMERICA, *_EUROPE)
 _HALF_HOURS = ("Asia/Kolkata",)
 _WORDS = {
     "America/New_York": "New York local",
@@ -39,9 +41,9 @@ class Clock:
 
 def rule_of(zone: str) -> str:
     """Return by which rule a zone changes its clock, as `Clock.rule`; the zone itself where it is none that we list."""
-    if zone.startswith("America/New_York") or zone in ("US/Eastern", "US/Central", "America/Chicago", "America/Denver", "America/Los_Angeles"):
+    if zone in _AMERICA or zone in ("US/Eastern", "US/Central"):
         return "US"
-    if zone.startswith("Europe/") and zone != "Europe/Moscow":
+    if zone in _EUROPE or (zone.startswith("Europe/") and zone != "Europe/Moscow"):
         return "EU"
     if zone == "Australia/Sydney":
         return "AU"
