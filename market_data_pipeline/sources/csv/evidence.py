@@ -54,6 +54,7 @@ class Judgement:
         reason: Why, in words.
         opens: int64 UTC nanoseconds of the bars' opens under it: hypotheses with the same are one reading.
         hours: The hours that it fits, or None.
+        gross: True where so much speaks against it that it is refused even where it was declared and nothing else fits better.
     """
 
     hypothesis: Hypothesis
@@ -61,6 +62,7 @@ class Judgement:
     reason: str
     opens: Int64s
     hours: str | None = None
+    gross: bool = False
 
 
 def thinned(wall_ns: Int64s) -> Int64s:
@@ -135,15 +137,17 @@ def judge(hypothesis: Hypothesis, wall: Int64s, offset: Int64s | None, length_ns
     if edges.gaps > allowed:
         sure = edges.gaps >= 2 or edges.outside >= _SURELY_OUTSIDE
         what = f"bars would trade outside {venue.widest.name}, for example at {_clock(edges.example, venue.zone)} ({venue.zone})"
-        return Judgement(hypothesis, Standing.EXCLUDED if sure else Standing.DOUBTFUL, what, opens)
+        widely = edges.outside >= _SURELY_OUTSIDE and edges.outside > len(utc) * _SHARE
+        always = edges.gaps >= 2 and 2 * edges.gaps >= len(edges.index)
+        return Judgement(hypothesis, Standing.EXCLUDED if sure else Standing.DOUBTFUL, what, opens, gross=widely or always)
     # IDEALPRO's pause of a quarter of an hour is not to be seen in longer bars.
     for hours in () if venue.is_currency and length_ns > _PAUSE_SEEN_NS else venue.usual:
         if _fits(edges_of(utc, hypothesis.stamp, length_ns, hours), hypothesis.stamp, length_ns, hours, allowed):
             return Judgement(hypothesis, Standing.FITS, f"sessions begin and end with {hours.name}", opens, hours.name)
     if not venue.is_currency:
         odd = _odd_edge(utc, hypothesis.stamp, length_ns, venue)
-        if odd:
-            return Judgement(hypothesis, Standing.EXCLUDED, odd, opens)
+        if odd is not None:
+            return Judgement(hypothesis, Standing.EXCLUDED, odd.reason, opens, gross=odd.is_shift)
     return Judgement(hypothesis, Standing.POSSIBLE, f"all bars lie inside {venue.widest.name}", opens)
 
 
@@ -171,9 +175,23 @@ def _fits(edges: Edges, stamp: Stamp, length_ns: int, hours: Hours, allowed: int
     return _enough(first) and _enough(last)
 
 
-def _odd_edge(utc: Int64s, stamp: Stamp, length_ns: int, venue: VenueHours) -> str | None:
-    """Return in words where sessions sharply begin or end at a time at which the venue neither opens nor closes; None if they do not."""
+@dataclass(frozen=True)
+class _OddEdge:
+    """Sessions begin or end where the venue neither opens nor closes.
+
+    Attributes:
+        reason: In words.
+        is_shift: They last as long as regular hours, so that these were moved, and not cut.
+    """
+
+    reason: str
+    is_shift: bool
+
+
+def _odd_edge(utc: Int64s, stamp: Stamp, length_ns: int, venue: VenueHours) -> _OddEdge | None:
+    """Return where sessions sharply begin or end at a time at which the venue neither opens nor closes; None if they do not."""
     found: list[str] = []
+    late: list[int] = []
     regular, extended = venue.usual[0], venue.usual[1]
     edges = edges_of(utc, stamp, length_ns, extended)
     if len(edges.index) < _SEVERAL:
@@ -187,9 +205,15 @@ def _odd_edge(utc: Int64s, stamp: Stamp, length_ns: int, venue: VenueHours) -> s
         ("end", clipped.ends - edges.last, close_hits | end_hits, edges.last),
     ):
         at_edge = relative == relative.min()
+        late.append(int(relative.min()))
         if int(at_edge.sum()) >= _SEVERAL and not hit[at_edge].any():
             found.append(f"{word} at {_clock(int(stamps[np.flatnonzero(at_edge)[0]]), venue.zone)[-5:]}")
-    return f"sessions would {' and '.join(found)} ({venue.zone}), where the venue neither opens nor closes" if found else None
+    if not found:
+        return None
+    # An open stands a bar's length before its bar's end; the last bar of a session may reach beyond it (15:30 to 16:30).
+    begins, ends = (late[0], length_ns - late[1]) if stamp is Stamp.OPEN else (late[0] - length_ns, -late[1])
+    reason = f"sessions would {' and '.join(found)} ({venue.zone}), where the venue neither opens nor closes"
+    return _OddEdge(reason, len(found) == 2 and 0 <= ends - begins < length_ns)
 
 
 def settle_by_pause(judged: list[Judgement], length_ns: int, venue: VenueHours) -> list[Judgement]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.domain.bar_types import DAY_NS
+from market_data_pipeline.domain.bar_types import DAY_NS, Aggregation
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.sources.csv.recognition import Question
 from market_data_pipeline.sources.csv.time_forms import AUTO, form_of, forms_that_may_be
@@ -17,7 +17,11 @@ from market_data_pipeline.sources.csv.times import parse_times
 
 _MOST_FAULTS = 0.5
 _MIXED = re.compile("%[mdb].*%[Yy]|%y.*%d")
+_DAY_AND_MONTH = re.compile(r"(%[md]|MM|DD)(\W)(%[md]|MM|DD)")
 _EXAMPLES = 50
+# Days of trading stand a day apart, or a weekend with a holiday.
+_DAYS_APART = 5
+_DAYS_TO_TELL = 3
 
 
 def told_form(declared: str, times: pa.Array, partitions: Partitions, name: str) -> tuple[str, str | None, Question | None]:
@@ -31,8 +35,8 @@ def told_form(declared: str, times: pa.Array, partitions: Partitions, name: str)
     """
     texts = pc.unique(times)
     filled = [str(text) for text in texts[:_EXAMPLES].to_pylist() if str(text).strip()]
-    if not filled or (declared not in (AUTO, "iso") and _reads(declared, texts, filled[0]) > 1 - _MOST_FAULTS):
-        return declared, None, None
+    if not filled or declared not in (AUTO, "iso") and _reads(declared, texts, filled[0]) > 1 - _MOST_FAULTS:
+        return declared, None, None if not filled else _doubt(declared, texts, partitions)
     candidates = list(dict.fromkeys(form for example in filled[:_EXAMPLES] for form in forms_that_may_be(example)))
     shares = {form: _reads(form, texts, filled[0]) for form in candidates}
     best = max(shares.values(), default=0.0)
@@ -64,13 +68,28 @@ def _by_calendar(days: dict[str, Int64s], partitions: Partitions, example: str, 
     for form, found in days.items():
         # Evening hours belong to the next day's session, and Sunday evening to Monday's.
         shut = ~(np.isin(found, sessions) | np.isin(found + 1, sessions))
-        apart = float(np.median(np.diff(found))) if len(found) > 1 else 0.0
-        if shut.mean() <= 0.02 and apart <= 5:
+        if shut.mean() <= 0.02 and _apart(found) <= _DAYS_APART:
             left[form] = found
-    if len(left) == 1 and all(len(found) >= 3 for found in days.values()):
+    if len(left) == 1 and all(len(found) >= _DAYS_TO_TELL for found in days.values()):
         form = next(iter(left))
         return form, f"times are written {_letters(form)}: read otherwise, days lie weeks apart or on days without trading", None
     return declared, None, _question(example, tuple(days))
+
+
+def _doubt(declared: str, texts: pa.Array, partitions: Partitions) -> Question | None:
+    """Return a question where an exporter's order of day and month makes days stand weeks apart, and the other order does not."""
+    other = _DAY_AND_MONTH.sub(r"\3\2\1", declared, count=1)
+    if other == declared or partitions.spec.aggregation in (Aggregation.WEEK, Aggregation.MONTH) or _reads(other, texts, "") < 1:
+        return None
+    days, turned = _days(declared, texts), _days(other, texts)
+    if len(days) < _DAYS_TO_TELL or len(turned) < _DAYS_TO_TELL or _apart(days) <= _DAYS_APART or _apart(turned) > _DAYS_APART:
+        return None
+    why = f"read {_letters(declared)}, as its exporter writes, its days stand {_apart(days):.0f} days apart"
+    return _question(str(texts[0]), (declared, other), why)
+
+
+def _apart(days: Int64s) -> float:
+    return float(np.median(np.diff(days))) if len(days) > 1 else 0.0
 
 
 def _question(example: str, forms: tuple[str, ...], why: str = "") -> Question:

@@ -134,7 +134,7 @@ def _symbols(sample: Sample, said: Declared) -> list[Question]:
     if len(names) < 2:
         return []
     listed = ", ".join(sorted(names)[:20]) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
-    return [Question("--symbol", f"it holds rows of {len(names)} symbols ({listed}): pass --symbol with the one to take", tuple(sorted(names)[:20]))]
+    return [Question("--symbol", f"it holds rows of {len(names)} symbols ({listed}): pass --symbol with the one to take, or --map NAME=ID for each", tuple(sorted(names)[:20]))]
 
 
 def _one_symbol(sample: Sample, said: Declared) -> Sample:
@@ -283,6 +283,8 @@ class _Zones:
             warnings.append(message)
         elif known.standing < Standing.DOUBTFUL:
             evidence += described(known, self._times.wall, self._times.offset, self._length, self._venue) if known.hours else [known.reason]
+        elif known.gross and self._said.layout is None:
+            raise QuestionUnanswered(self._nowhere(known))
         else:
             warnings.append(f"{known.reason}; no other reading fits better")
         layout = self._layout
@@ -307,14 +309,22 @@ class _Zones:
             ways.append(f"--timezone {better.hypothesis.zone}")
         if better.hypothesis.stamp is not known.hypothesis.stamp:
             ways.append(f"--stamp {better.hypothesis.stamp}")
-        insist = f"--layout {_name_or_yaml(self._layout)}"
-        if known.hypothesis.zone is not None:
-            insist += f" --timezone {known.hypothesis.zone}"
         return (
             f"{self._name}: read as bar {known.hypothesis.stamp}s by {zone}, {known.reason}. "
             f"Read as bar {better.hypothesis.stamp}s by {better.hypothesis.zone or 'their offsets'}, {better.reason}. "
-            f"If the second is right, pass {' '.join(ways)}; to insist on the first, pass {insist} --stamp {known.hypothesis.stamp}."
+            f"If the second is right, pass {' '.join(ways)}; to insist on the first, pass {self._insisting(known)}."
         )
+
+    def _nowhere(self, known: Judgement) -> str:
+        zone = known.hypothesis.zone or "their own UTC offsets"
+        return (
+            f"{self._name}: read as bar {known.hypothesis.stamp}s by {zone}, {known.reason}, and under no other clock do its times fit. "
+            f"They seem to be shifted, or the venue is another one. If they are right as they are, pass {self._insisting(known)}."
+        )
+
+    def _insisting(self, known: Judgement) -> str:
+        zone = "" if known.hypothesis.zone is None else f" --timezone {known.hypothesis.zone}"
+        return f"--layout {_name_or_yaml(self._layout)}{zone} --stamp {known.hypothesis.stamp}"
 
     def _contradicted(self, found: Sequence[Judgement], evidence: list[str], questions: list[Question], warnings: list[str]) -> Verdict:
         why = found[0].reason

@@ -106,7 +106,9 @@ class Verdict:
             seen = "".join(f"\n  seen: {line}" for line in self.evidence)
             from market_data_pipeline.sources.csv.known_layouts import LAYOUTS
 
-            raise QuestionUnanswered(f"{name}: {asked}. Or pass --layout with a layout that knows: {', '.join(LAYOUTS)}.{seen}")
+            options = {question.option for question in self.undecided}
+            layouts = f" Or pass --layout with a layout that knows: {', '.join(LAYOUTS)}." if options & {"--timezone", "--stamp"} else ""
+            raise QuestionUnanswered(f"{name}: {asked}. Nothing was written.{layouts}{seen}")
 
 
 def recognise(paths: Sequence[Path], series: Series, partitions: Partitions, declared: Declared | None = None) -> Verdict:

@@ -11,6 +11,7 @@ import csv
 import datetime as dt
 import io
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
@@ -18,6 +19,8 @@ from zoneinfo import ZoneInfo
 from market_data_pipeline_tests.sources.csv.files.case import Case
 from market_data_pipeline_tests.sources.csv.files.market import DAY, HOUR, NEW_YORK
 
+# 08.03.2024, 03/08/24: dates that do not begin with the year.
+_DAY_FIRST = re.compile(r"(?P<prefix>^|[,;\t])(?P<one>\d\d)(?P<mark>[./])(?P<two>\d\d)(?P=mark)(?P<year>\d{2,4})(?=[,; ])")
 OTHER_END = {"open": "close", "close": "open"}
 
 
@@ -95,6 +98,8 @@ def _texts(case: Case) -> Iterator[Mutant]:
         ("rows of the middle moved to the end", [*lines[: len(lines) // 3], *lines[len(lines) // 2 :], *lines[len(lines) // 3 : len(lines) // 2]]),
     ):
         yield Mutant(kind, case.written(changed), case.options)
+    turned = [_DAY_FIRST.sub(r"\g<prefix>\g<two>\g<mark>\g<one>\g<mark>\g<year>", line) for line in lines]
+    yield Mutant("day and month swapped", case.written(turned), case.options)
     delimiter = _delimiter(case)
     rows, head = _split(lines, delimiter), [_split([line], delimiter)[0] for line in case.head]
     other = ";" if delimiter != ";" else ","

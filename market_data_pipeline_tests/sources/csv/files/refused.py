@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from market_data_pipeline_tests.sources.csv.files.accepted import cents, coins, days, lots, none, shares
 from market_data_pipeline_tests.sources.csv.files.case import AAPL, BTCUSDT, EURUSD
+from market_data_pipeline_tests.sources.csv.files.invented import cents, coins, days, lots, none, shares
 from market_data_pipeline_tests.sources.csv.files.market import (
     DAY,
     HOUR,
@@ -160,6 +160,24 @@ def undecided() -> list[Refusal]:
     ]
 
 
+def exporters_elsewhere() -> list[Refusal]:
+    """Headers of one exporter above rows that it does not write."""
+    first_days = walk(midnights(weekdays("2024-02-01", "2024-02-12")), 18_500, 90, shares, 48)
+    rows = []
+    for bar in first_days:
+        o, h, low, c = (f"${price}" for price in cents(bar))
+        rows.append(f"{UTC.stamp(bar, DAY):%d/%m/%Y},{c},{bar.volume},{o},{h},{low}")
+    return [
+        Refusal(
+            "nasdaq-day-first.csv",
+            "nasdaq.com writes the month first; here that would put the days a month apart, all the same in one February",
+            text(rows, "Date,Close/Last,Volume,Open,High,Low"),
+            (("time-form",), ("DD/MM/YYYY",)),
+            spec="1-DAY-LAST",
+        )
+    ]
+
+
 def contradicted() -> list[Refusal]:
     """Files whose times say something else than the user, or than their exporter always writes."""
     march = walk(stock_times(MARCH, 5 * MINUTE), 17_000, 9, shares, 50)
@@ -238,6 +256,22 @@ def contradicted() -> list[Refusal]:
             spec="1-HOUR-LAST",
         ),
         Refusal(
+            "an-hour-late.csv",
+            "the times say that they are UTC, but sessions then last from 10:30 to 17:00 New York",
+            text(lines([bar._replace(opened=bar.opened + HOUR) for bar in january], 300, UTC, "%Y-%m-%dT%H:%M:%SZ")),
+            (("10:30",), ("--layout",)),
+            spec="5-MINUTE-LAST",
+            options=("--stamp", "open"),
+        ),
+        Refusal(
+            "a-day-late.csv",
+            "whole sessions on Saturdays",
+            text(lines([bar._replace(opened=bar.opened + DAY) for bar in january], 300, NY)),
+            (("2024-01-27",), ("--layout",)),
+            spec="5-MINUTE-LAST",
+            options=("--timezone", NEW_YORK, "--stamp", "open"),
+        ),
+        Refusal(
             "no-venue-hours.csv",
             "sessions from 11:17 to 17:42: no zone makes that the hours of NYSE",
             text(lines(odd, 300, NY)),
@@ -282,7 +316,7 @@ def other_shapes() -> list[Refusal]:
                 ],
                 "Price,Close,High,Low,Open,Volume,Close,High,Low,Open,Volume",
             ),
-            (("header", "two rows", "rows of names"), ("multi_level_index", "stack", "one symbol", "per symbol", "single")),
+            (("header", "two rows", "rows of names"), ("multi_level_index", "stack", "one symbol", "each symbol", "per symbol")),
             spec="1-DAY-LAST",
         ),
         Refusal(
@@ -450,5 +484,7 @@ def damaged() -> list[Refusal]:
     ]
 
 
-REFUSALS: dict[str, Refusal] = {refusal.name: refusal for group in (undecided, contradicted, other_shapes, damaged) for refusal in group()}
+REFUSALS: dict[str, Refusal] = {
+    refusal.name: refusal for group in (undecided, exporters_elsewhere, contradicted, other_shapes, damaged) for refusal in group()
+}
 """Every file that must be refused, by name."""

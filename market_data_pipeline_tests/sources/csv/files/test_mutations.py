@@ -27,17 +27,21 @@ def judge(case: Case, mutant: Mutant, import_: Import) -> str | None:
     return f"{case.name}, {mutant.kind} {' '.join(mutant.options)}: {len(outcome.bars)} bars for {len(case.bars)}, {len(strange)} never were"
 
 
+def assert_none(wrong: list[str]) -> None:
+    assert not wrong, "\n".join(wrong)
+
+
 def test_a_sample_of_mutants_is_refused_or_taken_rightly(import_: Import) -> None:
     everything = [(case, mutant) for case in CASES.values() for mutant in mutants(case)]
     picked = random.Random(2024).sample(everything, IN_CI)
-    assert [wrong for case, mutant in picked if (wrong := judge(case, mutant, import_))] == []
+    assert_none([wrong for case, mutant in picked if (wrong := judge(case, mutant, import_))])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_mutant_is_refused_or_taken_rightly(name: str, import_: Import) -> None:
     case = CASES[name]
-    assert [wrong for mutant in mutants(case) if (wrong := judge(case, mutant, import_))] == []
+    assert_none([wrong for mutant in mutants(case) if (wrong := judge(case, mutant, import_))])
 
 
 def test_the_mutants_of_a_file_differ_from_it() -> None:

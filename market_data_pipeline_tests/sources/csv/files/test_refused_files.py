@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -32,3 +33,17 @@ def test_a_file_is_refused_with_what_to_do(name: str, import_: Import) -> None:
 @pytest.mark.parametrize("name", ["coins-open-or-close.csv", "sheet.csv"])
 def test_a_file_is_refused_by_a_process_of_its_own(name: str, import_: Import, launched: Mdp) -> None:
     assert_refused(REFUSALS[name], import_, launched)
+
+
+@pytest.mark.parametrize("name", ["declared-utc.csv", "declared-close.csv", "an-hour-late.csv", "a-day-late.csv"])
+def test_a_user_who_insists_is_obeyed_and_warned(name: str, import_: Import) -> None:
+    """The message names the options; they are taken as they stand there."""
+    refusal = REFUSALS[name]
+    file = HERE / "refused" / name
+    told = json.loads(import_(file, refusal.instrument, refusal.spec, *refusal.options).ended.out)["message"]
+    words = re.search(r"(?:to insist on the first|If they are right as they are), pass (--layout .*)\.$", told)
+    assert words is not None, told
+    outcome = import_(file, refusal.instrument, refusal.spec, *re.sub(r" \(or .*?\)", "", words[1]).split())
+    assert outcome.ended.code == 0, outcome.ended.err
+    assert len(outcome.bars) == file.read_text().count("\n") - 1
+    assert outcome.answer["read_as"]["warnings"]
