@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from market_data_pipeline.orchestration.adopting import adopt_job
 from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
 from market_data_pipeline.orchestration.automation.gap_filler import gap_filler_sensor
 from market_data_pipeline.orchestration.automation.inbox import inbox_job, inbox_sensor
@@ -50,6 +51,7 @@ def assemble(places: Places) -> dg.Definitions:
             load_instrument_job(watchlist, universes, places.specs),
             inbox,
             import_csv_job(places),
+            adopt_job(places),
         ],
         schedules=after_close_schedules(watchlist, parts),
         sensors=[

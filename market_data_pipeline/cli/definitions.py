@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.catalog import Catalog
-from market_data_pipeline.domain.errors import CorruptFile, UsageError
+from market_data_pipeline.domain.errors import CorruptFile, MarketDataError, UsageError
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.ingest.definitions import Definitions, require_same_decimals, source_name
+from market_data_pipeline.ingest.instruments import Refreshed
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.instrument_files import Definition
@@ -50,3 +51,14 @@ def define_instruments(catalog: Catalog, definitions: Definitions, ids: list[str
     for one in instruments:
         require_same_decimals(catalog, one.id.value, Precision(one.price_precision, one.size_precision), definitions.file)
     return [catalog.instruments.put(one, source_name(definitions, one.id.value)) for one in instruments]
+
+
+def define_each(catalog: Catalog, definitions: Definitions, ids: list[str]) -> list[Refreshed]:
+    """Store the definitions of these ids; one that the file does not have, or that stored bars contradict, does not stop the others."""
+    done = []
+    for one in ids:
+        try:
+            done += [Refreshed(one, change) for change in define_instruments(catalog, definitions, [one])]
+        except MarketDataError as error:
+            done.append(Refreshed(one, error=error))
+    return done

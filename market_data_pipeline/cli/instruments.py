@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -126,9 +127,10 @@ def refresh(
     _tell_fetched(place, done, f"No instrument is defined in {place.root} yet. Fetch one: {place.command('instruments', 'refresh', 'ID')}", as_json)
 
 
-@app.command(short_help="Fetch definitions of stored bars that have none.")
+@app.command(short_help="Give definitions to stored bars that have none.")
 def backfill(
     context: typer.Context,
+    instruments: Annotated[Path | None, typer.Option("--instruments", metavar="YAML", help="Take them from this file, and ask nobody.")] = None,
     as_json: JsonOption = False,
     host: HostOption = None,
     port: PortOption = None,
@@ -136,21 +138,28 @@ def backfill(
     catalog: CatalogOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Fetch from Interactive Brokers the definitions of all stored bars that have none. Asks nobody where all have one.
+    """Give definitions to all stored bars that have none: from Interactive Brokers, or from a YAML file. Asks nobody where all have one.
 
     Exit code 1 if one could not be had; the others are stored.
 
     \b
     Examples:
       mdp instruments backfill
+      mdp instruments backfill --instruments instruments.yaml
     """  # noqa: D301 - \b keeps the lines below it as they are
     from market_data_pipeline.cli.broker import gateway_settings
+    from market_data_pipeline.cli.definitions import define_each
     from market_data_pipeline.cli.fetching import fetch_definitions
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.instruments import instruments_without_definition
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
-        done = fetch_definitions(stored, gateway_settings(host, port, client_id), instruments_without_definition(stored))
+        missing = instruments_without_definition(stored)
+        if instruments is not None:
+            done = define_each(stored, Definitions.of(place.config, instruments), missing)
+        else:
+            done = fetch_definitions(stored, gateway_settings(host, port, client_id), missing)
     _tell_fetched(place, done, f"Every instrument with bars in {place.root} has a definition.", as_json)
 
 

@@ -95,6 +95,8 @@ def play(days: TradingDays) -> None:
     close(days, "2024-11-27 16:15")
     pass_by(days, "2024-11-27 16:20", "2024-11-27 18:00")
 
+    holiday(days, "2024-11-28 16:15")
+
     pass_by(days, "2024-11-29 12:50")
     days.kill_gateway()
     close(days, "2024-11-29 13:15")
@@ -111,7 +113,6 @@ def play(days: TradingDays) -> None:
 def pass_by(days: TradingDays, *moments: str) -> None:
     for moment in moments:
         days.jump(new_york(moment))
-        days.ticks(SCHEDULES[0])
 
 
 def close(days: TradingDays, moment: str) -> None:
@@ -120,6 +121,14 @@ def close(days: TradingDays, moment: str) -> None:
     days.jump(due - dt.timedelta(minutes=1))
     days.wait_for(due)
     days.wait_for_run("us_equities_bars", due)
+
+
+def holiday(days: TradingDays, moment: str) -> None:
+    """Let a minute come at which the schedule would load a session if there were one."""
+    due = new_york(moment)
+    days.jump(due - dt.timedelta(minutes=1))
+    days.wait_for(due)
+    days.wait_for_tick(SCHEDULES[0], due)
 
 
 # What stands afterwards
@@ -197,7 +206,7 @@ def availability_is_up_to_date(days: TradingDays) -> None:
     assert {name: (facts["dagster/row_count"], facts["sessions_in_gaps"]) for name, facts in newest.items()} == dict.fromkeys(
         TEN, (sum(MINUTES.values()), 0)
     )
-    assert days.ticks("refresh")[-1].said == "Availability and backtests are up to date with the bars of 10 series."
+    assert days.ticks("refresh")[-1].said == "Availability, backtests and derived bars are up to date with the bars of 10 series."
 
 
 # What the page tells

@@ -155,6 +155,13 @@ class TradingDays:
             assert time.monotonic() < give_up, f"no {job} since {since}"
             time.sleep(_LOOK_S)
 
+    def wait_for_tick(self, name: str, at: dt.datetime) -> None:
+        """Wait until a schedule's tick that is due at a moment has ended."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while not any(tick.at == at for tick in self.ticks(name)):
+            assert time.monotonic() < give_up, f"no tick of {name} at {at}"
+            time.sleep(_LOOK_S)
+
 
 @contextmanager
 def trading_days(root: Path, clock: WallClock, watchlist: str, scenario: str) -> Iterator[TradingDays]:
