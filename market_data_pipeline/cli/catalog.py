@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from market_data_pipeline.cli.catalog_export import export
 from market_data_pipeline.cli.catalog_adopt import adopt
+from market_data_pipeline.cli.catalog_export import export
 from market_data_pipeline.cli.catalog_repair import repair
 from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
 

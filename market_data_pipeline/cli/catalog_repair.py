@@ -30,10 +30,10 @@ def repair(
       mdp catalog repair --dry-run
       mdp catalog repair
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.cli.output import say, show_json, show_table
     from market_data_pipeline.cli.progress import verifying
     from market_data_pipeline.cli.rendering import repairing as look
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.import_csv import Run
     from market_data_pipeline.ingest.repair import needs_decision
     from market_data_pipeline.ingest.repair import repair as carry_out
