@@ -33,7 +33,9 @@ _PICTURES_AT_MOST = 3
 class AdoptConfig(dg.Config):
     """What the job `adopt_catalog` is asked for."""
 
-    path: str = Field(description="Folder of the Nautilus catalog: the one that holds data/bar/, below the project's folder or absolute. It is only read.")
+    path: str = Field(
+        description="Folder of the Nautilus catalog: the one that holds data/bar/, below the project's folder or absolute. It is only read."
+    )
     prefer: Literal["newest-file", "oldest-file", "fail"] = Field(
         default="fail", description="Which of two files is believed that have different values for one bar; fail writes nothing then."
     )
