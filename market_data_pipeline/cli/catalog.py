@@ -14,9 +14,6 @@ from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOpt
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the Parquet catalog.")
 
 
-app.command("export", short_help="Write stored bars to CSV, Parquet or Arrow files.")(export)
-
-
 @app.command(short_help="Read every bar file and move bad ones away.")
 def verify(
     context: typer.Context,
@@ -67,3 +64,4 @@ def verify(
 
 app.command("repair", short_help="Mend what is safe to mend; say what needs a decision.")(repair)
 app.command("adopt", short_help="Take over a catalog that another program wrote.")(adopt)
+app.command("export", short_help="Write stored bars to CSV, Parquet or Arrow files.")(export)

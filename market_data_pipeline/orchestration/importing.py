@@ -16,6 +16,7 @@ from market_data_pipeline.domain.errors import ConfigurationError, SourceUnavail
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.brought_in import BroughtIn, ProgressLines, as_table, gaps_as_table
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.metadata import png
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.watchlist import Watchlist, read_watchlist
 
@@ -194,6 +195,11 @@ class _ImportRun:
             "gaps": gaps_as_table(done.gaps),
             "seconds": round(report.seconds, 3),
         }
+        if not report.dry_run and report.first_session is not None and report.last_session is not None:
+            from market_data_pipeline.charts.coverage import coverage_png
+
+            stands = self._catalog.coverage(self._series, report.first_session, report.last_session)
+            told["coverage"] = png(coverage_png(self._series, stands), f"coverage of {self._series}")
         if done.definition is not None:
             told["definition"] = str(done.definition.outcome)
         if report.rejects_file is not None:

@@ -53,6 +53,7 @@ def test_files_are_stored_and_each_session_is_shown_at_its_bars(project: Project
     assert "1,638 bars written, of 1,638 rows read; 21 sessions, 2024-01-02 to 2024-01-31." in fields["report"]
     assert fields["read_as"].startswith("layout generic, times of America/New_York, stamps are bar opens; ")
     assert "## Read as" in fields["report"]
+    assert fields["coverage"].startswith("![coverage of AAPL.NASDAQ-5-MINUTE-LAST-EXTERNAL](data:image/png;base64,")
     assert fields["shown_at"] == dg.AssetKey(["stocks", "bars_5_minute_last"])
     shown = project.shown(BARS)
     assert len(shown) == 21
