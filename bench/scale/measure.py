@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -130,12 +131,13 @@ def _postgres(project: ScaleProject, server: PostgresServer) -> Iterator[Place]:
 def _figures(project: ScaleProject, place: Place) -> Figures:
     """Fill an empty Dagster instance through the product's own sensor, then measure what is done with it day by day."""
     figures = Figures(f"{project.instruments} x {SESSIONS:,}, {place.name}")
+    busy = f"the machine's load was {os.getloadavg()[0]:.1f}"
     job = ["dagster", "job", "execute", "-m", "market_data_pipeline.definitions", "-j", "watchlist_partitions"]
     with process(*job, environment=place.environment, log=place.log) as registering:
         if registering.wait(300):
             raise RuntimeError(place.log.read_text()[-3000:])
     with webserver(place.environment, place.log) as page:
-        cursor = _shown(project, place, page, figures)
+        cursor = _shown(project, place, page, figures, busy)
         _ticks(page, cursor, figures)
         _pages(project, page, figures)
     _run(project, place, figures)
@@ -150,7 +152,7 @@ def _figures(project: ScaleProject, place: Place) -> Figures:
     return figures
 
 
-def _shown(project: ScaleProject, place: Place, page: Served, figures: Figures) -> str | None:
+def _shown(project: ScaleProject, place: Place, page: Served, figures: Figures, busy: str) -> str | None:
     """Let Dagster see what the catalog holds, as after a first start or a change of storage; return the sensor's cursor then."""
     ticks: list[Tick] = []
     before = place.size()
@@ -159,7 +161,7 @@ def _shown(project: ScaleProject, place: Place, page: Served, figures: Figures) 
     working = [tick.seconds for tick in ticks[:-1]]
     size = (place.size() - before) / project.partitions
     figures["event cost a session stored outside Dagster (materialised)"] = Figure(
-        sum(working) / project.partitions, None, f"{len(working)} ticks; {size / 1_000:.1f} kB a session"
+        sum(working) / project.partitions, None, f"{len(working)} ticks; {size / 1_000:.1f} kB a session; {busy}"
     )
     figures[f"tick of {RECONCILE}, the longest while all is new"] = Figure(max(working))
     return ticks[-1].cursor

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 # Longer ranges get a row a year.
 _LONGEST_IN_MONTHS = 731
 _MONTHS_A_ROW = 6
-_CLOSED = "#f1f1f1"
-_COLOURS = {
+CLOSED = "#f1f1f1"
+COLOURS = {
     Coverage.COMPLETE: BLUE,
     Coverage.EMPTY: SKY,
     Coverage.PARTIAL: ORANGE,
     Coverage.MISSING: VERMILION,
 }
-_WORDS = {
+WORDS = {
     Coverage.COMPLETE: "complete",
     Coverage.EMPTY: "empty (asked, no bars)",
     Coverage.PARTIAL: "partial",
@@ -60,7 +60,7 @@ def _days(first: dt.date, last: dt.date) -> list[dt.date]:
 
 
 def _colour(day: dt.date, coverage: Mapping[dt.date, Coverage]) -> str:
-    return _COLOURS[coverage[day]] if day in coverage else _CLOSED
+    return COLOURS[coverage[day]] if day in coverage else CLOSED
 
 
 def _months(first: dt.date, last: dt.date, coverage: Mapping[dt.date, Coverage], words: tuple[str, str], counts: Mapping[Coverage, int]) -> Figure:
@@ -149,9 +149,9 @@ def _legend(figure: Figure, counts: Mapping[Coverage, int], width: float, height
     from matplotlib.patches import Rectangle
 
     x, y, size = 0.12, 0.14, 0.13
-    entries = [(_COLOURS[one], f"{_WORDS[one]} {counts[one]:,}") for one in Coverage]
-    for colour, words in [*entries, (_CLOSED, "closed")]:
-        edge = LINE if colour == _CLOSED else colour
+    entries = [(COLOURS[one], f"{WORDS[one]} {counts[one]:,}") for one in Coverage]
+    for colour, words in [*entries, (CLOSED, "closed")]:
+        edge = LINE if colour == CLOSED else colour
         figure.add_artist(Rectangle((x / width, y / height), size / width, size / height, facecolor=colour, edgecolor=edge, linewidth=0.6))
         text = figure.text((x + size + 0.07) / width, (y + size / 2) / height, words, fontsize=8.5, color=INK, va="center_baseline")
         x += size + 0.07 + _inches(text, figure) + 0.25

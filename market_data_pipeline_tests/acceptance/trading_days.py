@@ -42,7 +42,7 @@ class Tick:
 
     Attributes:
         at: When it began, UTC; for a schedule, when it was due.
-        status: `SUCCESS`, `SKIPPED`, `FAILURE` or `STARTED`.
+        status: `SUCCESS`, `SKIPPED` or `FAILURE`.
         said: Why it launched nothing, or what went wrong.
         runs: What it launched.
     """
@@ -71,6 +71,7 @@ class TradingDays:
     port: int
     scenario: Path
     gateways: list[RunningGateway] = field(default_factory=list)
+    _seen: dict[str, dict[dt.datetime, Tick]] = field(default_factory=dict)
     _living: ExitStack = field(default_factory=ExitStack)
 
     def start_gateway(self) -> None:
@@ -100,17 +101,14 @@ class TradingDays:
             assert answer["__typename"] == "ScheduleStateResult", answer
 
     def ticks(self, name: str) -> list[Tick]:
-        """Return the ticks of a sensor or schedule, oldest first."""
+        """Return the ticks of a sensor or schedule that have ended, oldest first; those too that the page has shown and forgotten since."""
         found = self.page.ask(_TICKS, {"name": name})["instigationStateOrError"]["ticks"]
-        return [
-            Tick(
-                dt.datetime.fromtimestamp(one["timestamp"], dt.UTC),
-                one["status"],
-                one["skipReason"] or (one["error"] or {}).get("message", ""),
-                tuple(one["runIds"]),
-            )
-            for one in reversed(found)
-        ]
+        seen = self._seen.setdefault(name, {})
+        for one in found:
+            if one["status"] != "STARTED":
+                at = dt.datetime.fromtimestamp(one["timestamp"], dt.UTC)
+                seen[at] = Tick(at, one["status"], one["skipReason"] or (one["error"] or {}).get("message", ""), tuple(one["runIds"]))
+        return [seen[at] for at in sorted(seen)]
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs, oldest first."""
@@ -120,7 +118,8 @@ class TradingDays:
     def jump(self, moment: dt.datetime) -> None:
         """Let it be the minute of `moment`, then wait until every sensor has ticked and every run that came of it has ended.
 
-        The second hand goes on as it does: the daemon looks at schedules when it jumps to the next minute.
+        The second hand goes on as it does: the daemon looks at schedules when it jumps to the next minute. A jump that is shorter than what the
+        slowest sensor waits between two ticks takes the rest of that time in earnest.
         """
         now = self.clock.now()
         target = moment.replace(second=now.second, microsecond=now.microsecond)
@@ -154,6 +153,13 @@ class TradingDays:
             if runs and all(run["status"] in ENDED for run in runs):
                 return
             assert time.monotonic() < give_up, f"no {job} since {since}"
+            time.sleep(_LOOK_S)
+
+    def wait_for_tick(self, name: str, at: dt.datetime) -> None:
+        """Wait until a schedule's tick that is due at a moment has ended."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while not any(tick.at == at for tick in self.ticks(name)):
+            assert time.monotonic() < give_up, f"no tick of {name} at {at}"
             time.sleep(_LOOK_S)
 
 

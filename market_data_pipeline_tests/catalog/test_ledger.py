@@ -46,7 +46,7 @@ def test_rows_come_back_as_they_were_given(ledger: Ledger) -> None:
     ledger.record(series.id, [ROW, empty, partial], 77, bad_files=[("b.parquet", "torn")])
     assert ledger.sessions(series.id) == [ROW, empty, partial]
     assert ledger.contents(series.id) == [(19_758, "complete", 390, "ab"), (19_760, "empty", 0, "ab"), (19_761, "partial", 10, "ab")]
-    assert ledger.contents(series.id, dt.date(2024, 2, 7)) == [(19_761, "partial", 10, "ab")]
+    assert ledger.contents(series.id, dt.date(2024, 2, 8)) == [(19_761, "partial", 10, "ab")]
     assert ledger.sessions(series.id, dt.date(2024, 2, 6), dt.date(2024, 2, 7)) == [empty]
     found = ledger.find(AAPL)
     assert found is not None

@@ -12,15 +12,6 @@ _AMERICA = (
 _EUROPE = ("Europe/London", "Europe/Berlin", "Europe/Athens", "Atlantic/Azores", *(f"Europe/London+{hours}" for hours in range(3, 12)))
 _NAMED = (*_AMERICA[:4], *_EUROPE[:3], "Australia/Sydney", "America/New_York+6", "America/New_York+7", *_AMERICA, *_EUROPE)
 _HALF_HOURS = ("Asia/Kolkata",)
-_WORDS = {
-    "America/New_York": "New York local",
-    "UTC": "UTC",
-    "Etc/GMT+5": "New York's winter time all year (EST)",
-    "America/Chicago": "Chicago local",
-    "Europe/London": "London local",
-    "America/New_York+7": "a broker's server time (New York and 7 hours)",
-    "America/New_York+6": "New York and 6 hours",
-}
 
 
 @dataclass(frozen=True)
@@ -34,9 +25,6 @@ class Clock:
 
     zone: str
     rule: str
-
-    def __str__(self) -> str:
-        return f"{_WORDS[self.zone]}, {self.zone}" if self.zone in _WORDS and _WORDS[self.zone] != self.zone else self.zone
 
 
 def rule_of(zone: str) -> str:

@@ -24,7 +24,7 @@ def tried() -> Iterator[tuple[str, Situation]]:
 
 def test_each_sensor_is_tried_in_each_situation(project: Project) -> None:
     sensors = [sensor.name for sensor in project.definitions.get_repository_def().sensor_defs]
-    assert len(sensors) == 8
+    assert len(sensors) == 9
     found = set(tried())
     untried = [f"{sensor}: {situation.value}" for sensor in sensors for situation in Situation if (sensor, situation) not in found]
     assert untried == []
