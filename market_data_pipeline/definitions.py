@@ -20,8 +20,10 @@ from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.importing import import_csv_job
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
+from market_data_pipeline.orchestration.migrating import migrate_postgres_job
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
@@ -50,6 +52,8 @@ def assemble(places: Places) -> dg.Definitions:
             load_instrument_job(watchlist, universes, places.specs),
             inbox,
             adopt_job(places),
+            migrate_postgres_job(places.watchlist),
+            import_csv_job(places),
         ],
         schedules=after_close_schedules(watchlist, parts),
         sensors=[

@@ -30,17 +30,18 @@ def repair(
       mdp catalog repair --dry-run
       mdp catalog repair
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.definitions import Definitions
     from market_data_pipeline.cli.output import say, show_json, show_table
     from market_data_pipeline.cli.progress import verifying
     from market_data_pipeline.cli.rendering import repairing as look
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.import_csv import Run
     from market_data_pipeline.ingest.repair import needs_decision
     from market_data_pipeline.ingest.repair import repair as carry_out
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored, verifying() as progress:
-        report = carry_out(stored, lambda: Definitions.of(place, instruments).content, run=Run.DRY if dry_run else Run.STORE, progress=progress)
+        given = Run.DRY if dry_run else Run.STORE
+        report = carry_out(stored, lambda: Definitions.of(place.config, instruments).content, run=given, progress=progress)
     if as_json:
         show_json({"catalog": str(place.root), **look.to_json(report)})
     else:

@@ -54,10 +54,11 @@ def import_csv(
       mdp import-csv EURUSD.csv --instrument EUR/USD.IDEALPRO --bar 15-MINUTE-MID --layout ibkr-closes
       mdp import-csv 2023.csv 2024.csv --instrument AAPL.NASDAQ --bar 1-DAY-LAST --on-conflict merge --prefer file
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.importing import Files, Rules, carry_out, series_of
+    from market_data_pipeline.cli.importing import Files, carry_out, series_of
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import imports as look
     from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
+    from market_data_pipeline.ingest.import_files import Rules
     from market_data_pipeline.sources.csv.layout import Prices
 
     place = Place.of(context, catalog, config)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
-from market_data_pipeline.catalog import Catalog, SessionRow
-from market_data_pipeline.catalog.instruments import InstrumentChange
-from market_data_pipeline.cli.definitions import Definitions, precision_to_use, source_name
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import note
@@ -21,11 +18,10 @@ from market_data_pipeline.cli.questions import ask_about_file, asker
 from market_data_pipeline.cli.rendering.verdicts import verdict_lines
 from market_data_pipeline.cli.words import count, listed
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage
 from market_data_pipeline.domain.errors import UsageError
-from market_data_pipeline.domain.sessions import SessionRange
-from market_data_pipeline.domain.source import Precision
-from market_data_pipeline.ingest.import_csv import Conflict, Imported, ImportReport, OnConflict, Prefer, Run, import_csv
+from market_data_pipeline.ingest.definitions import Definitions, precision_to_use
+from market_data_pipeline.ingest.import_csv import Conflict, Decide, Imported, OnConflict, Run
+from market_data_pipeline.ingest.import_files import Done, Rules, import_files
 from market_data_pipeline.sources.csv import CsvSource, read_layout
 from market_data_pipeline.sources.csv.layout import DELIMITERS, Prices
 
@@ -44,32 +40,6 @@ class Files:
     time_form: str | None = None
     symbol: str | None = None
     prices: Prices = Prices.AS_WRITTEN
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What to do where file and catalog have something to say about one session, and whether to store at all."""
-
-    on_conflict: OnConflict
-    prefer: Prefer | None
-    run: Run
-
-
-@dataclass(frozen=True)
-class Done:
-    """What an import did.
-
-    Attributes:
-        report: The use case's report.
-        definition: What became of the instrument's definition; None if the stored one was used, or on a dry run.
-        partial: The sessions that the files hold in part, as they are stored now; none on a dry run.
-        gaps: Sessions between the files' first and last that are not whole in the catalog; none on a dry run.
-    """
-
-    report: ImportReport
-    definition: InstrumentChange | None
-    partial: tuple[SessionRow, ...]
-    gaps: tuple[SessionRange, ...]
 
 
 def series_of(instrument: str | None, symbol: str | None, mapped: tuple[str, ...], bar: str) -> list[tuple[str | None, Series]]:
@@ -102,22 +72,12 @@ def carry_out(place: Place, series: Series, files: Files, rules: Rules, instrume
     """
     calendar_name_of_venue(series.venue)  # a venue that nobody knows is told before an instrument that is not defined
     with place.opened() as catalog:
-        definitions = Definitions.of(place, instruments)
-        precision, instrument = precision_to_use(catalog, definitions, series.instrument_id)
+        definitions = Definitions.of(place.config, instruments)
+        precision_to_use(catalog, definitions, series.instrument_id)  # what is not defined is told before anything is asked
         files = _decided(files, series)
-        changes: list[InstrumentChange] = []
-
-        def define() -> None:
-            if instrument is not None:
-                changes.append(catalog.instruments.put(instrument, source_name(definitions, series.instrument_id)))
-
         with Meter("rows/s") as meter, _source(catalog, files, rules, ImportMeter(meter)) as source:
-            report = _follow(_start(catalog, source, series, precision, rules, meter, define), ImportMeter(meter))
-        change = next(iter(changes), None)
-        if rules.run is Run.DRY or report.first_session is None or report.last_session is None:
-            return Done(report, change, (), ())
-        partial = _partial(catalog, series, report.partial)
-        return Done(report, change, partial, catalog.gaps(series, report.first_session, report.last_session))
+            steps = import_files(catalog, source, series, definitions, rules, decide=_decider(rules, meter))
+            return _follow(steps, ImportMeter(meter))
 
 
 def _decided(files: Files, series: Series) -> Files:
@@ -183,9 +143,8 @@ def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) ->
     )
 
 
-def _start(
-    catalog: Catalog, source: CsvSource, series: Series, precision: Precision, rules: Rules, meter: Meter, define: Callable[[], None]
-) -> Generator[Imported, None, ImportReport]:
+def _decider(rules: Rules, meter: Meter) -> Decide:
+    """Return who decides about conflicts; the meter makes room for the question."""
     ask = asker(rules.prefer)
 
     def decide(conflicts: tuple[Conflict, ...]) -> OnConflict:
@@ -194,21 +153,11 @@ def _start(
         meter.resume()
         return choice
 
-    return import_csv(
-        catalog,
-        source,
-        series,
-        precision,
-        on_conflict=rules.on_conflict,
-        prefer=rules.prefer,
-        decide=decide,
-        run=rules.run,
-        before_writing=define,
-    )
+    return decide
 
 
-def _follow(steps: Generator[Imported, None, ImportReport], meter: ImportMeter) -> ImportReport:
-    """Run the import to its end and return its report."""
+def _follow(steps: Generator[Imported, None, Done], meter: ImportMeter) -> Done:
+    """Run the import to its end and return what it did."""
     last: Imported | None = None
     with closing(steps):
         try:
@@ -216,8 +165,8 @@ def _follow(steps: Generator[Imported, None, ImportReport], meter: ImportMeter) 
                 last = next(steps)
                 meter.dealt_with(last)
         except StopIteration as end:
-            report: ImportReport = end.value
-            return report
+            done: Done = end.value
+            return done
         except KeyboardInterrupt:
             # Closing commits what is stored; only then is it true that it stands.
             steps.close()
@@ -229,10 +178,3 @@ def _how_far(last: Imported | None) -> str:
         return "Stopped. No session was stored."
     done = f"{last.done:,} of {count(last.of, 'session')}"
     return f"Stopped at {last.session}, after {done}. They are whole and stay; the same command goes on from there."
-
-
-def _partial(catalog: Catalog, series: Series, dates: tuple[dt.date, ...]) -> tuple[SessionRow, ...]:
-    if not dates:
-        return ()
-    wanted = set(dates)
-    return tuple(row for row in catalog.sessions(series, min(dates), max(dates)) if row.session in wanted and row.coverage is Coverage.PARTIAL)

@@ -82,13 +82,14 @@ def define(
       mdp instruments define --instruments instruments.yaml
       mdp instruments define EUR/USD.IDEALPRO USD/JPY.IDEALPRO
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.definitions import Definitions, define_instruments
+    from market_data_pipeline.cli.definitions import define_instruments
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import definitions as look
+    from market_data_pipeline.ingest.definitions import Definitions
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
-        changes = define_instruments(stored, Definitions.of(place, instruments), ids or [])
+        changes = define_instruments(stored, Definitions.of(place.config, instruments), ids or [])
     if as_json:
         show_json({"catalog": str(place.root), "instruments": [look.change_to_json(one) for one in changes]})
     else:
@@ -147,15 +148,16 @@ def backfill(
       mdp instruments backfill --instruments instruments.yaml
     """  # noqa: D301 - \b keeps the lines below it as they are
     from market_data_pipeline.cli.broker import gateway_settings
-    from market_data_pipeline.cli.definitions import Definitions, define_each
+    from market_data_pipeline.cli.definitions import define_each
     from market_data_pipeline.cli.fetching import fetch_definitions
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.instruments import instruments_without_definition
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
         missing = instruments_without_definition(stored)
         if instruments is not None:
-            done = define_each(stored, Definitions.of(place, instruments), missing)
+            done = define_each(stored, Definitions.of(place.config, instruments), missing)
         else:
             done = fetch_definitions(stored, gateway_settings(host, port, client_id), missing)
     _tell_fetched(place, done, f"Every instrument with bars in {place.root} has a definition.", as_json)

@@ -72,9 +72,10 @@ def _choices(conflicts: tuple[Conflict, ...], prefer: Prefer | None) -> list[OnC
 
 
 def _told(conflicts: tuple[Conflict, ...]) -> str:
-    lines = [f"{count(len(conflicts), 'session')} of the file {'is' if len(conflicts) == 1 else 'are'} stored with other bars:"]
+    noun = conflicts[0].noun
+    lines = [f"{count(len(conflicts), 'session')} of the {noun} {'is' if len(conflicts) == 1 else 'are'} stored with other bars:"]
     lines += [
-        f"  {one.session}: {count(one.stored_rows, 'bar')} stored, {one.file_rows:,} in the file; {one.different:,} that both have differ in value"
+        f"  {one.session}: {count(one.stored_rows, 'bar')} stored, {one.file_rows:,} in the {noun}; {one.different:,} that both have differ in value"
         for one in conflicts[:_SHOWN]
     ]
     if len(conflicts) > _SHOWN:

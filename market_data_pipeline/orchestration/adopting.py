@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Literal
 import dagster as dg
 from pydantic import Field
 
-from market_data_pipeline.catalog import Catalog, SessionRow
-from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.errors import ConfigurationError
 from market_data_pipeline.orchestration.automation.places import Places
-from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
+from market_data_pipeline.orchestration.brought_in import BroughtIn
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.metadata import png
 from market_data_pipeline.orchestration.resources import CatalogResource
-from market_data_pipeline.watchlist import Universe, Watchlist, read_watchlist
+from market_data_pipeline.watchlist import Watchlist, read_watchlist
 
 if TYPE_CHECKING:
     from dagster._core.definitions.metadata import RawMetadataValue
@@ -35,7 +33,9 @@ _PICTURES_AT_MOST = 3
 class AdoptConfig(dg.Config):
     """What the job `adopt_catalog` is asked for."""
 
-    path: str = Field(description="Folder of the Nautilus catalog to adopt: the one that holds data/bar/. It is only read.")
+    path: str = Field(
+        description="Folder of the Nautilus catalog: the one that holds data/bar/, below the project's folder or absolute. It is only read."
+    )
     prefer: Literal["newest-file", "oldest-file", "fail"] = Field(
         default="fail", description="Which of two files is believed that have different values for one bar; fail writes nothing then."
     )
@@ -65,11 +65,16 @@ def adopt_job(places: Places) -> dg.JobDefinition:
             context.add_output_metadata({**_metadata(report), **_pictures(catalog.open(), report)})
             refuse_failed(report)
 
+    @dg.config_mapping
+    def as_options(config: AdoptConfig) -> dg.RunConfig:
+        return dg.RunConfig(ops={"adopt": config})
+
     @dg.job(
         name=JOB,
+        config=as_options,
         description=(
             "Take over a catalog that another program wrote with Nautilus. Safe to repeat: what is stored is not written again. "
-            'Configuration: {"ops": {"adopt": {"config": {"path": "/home/me/old-catalog", "dry_run": true}}}}.'
+            'Configuration: {"path": "old-catalog", "dry_run": true}.'
         ),
     )
     def adopt_catalog() -> None:
@@ -86,7 +91,7 @@ def _carry_out(context: dg.OpExecutionContext, config: AdoptConfig, catalog: Cat
     hearing = _Hearing(context, watchlist)
     steps = adopt(
         catalog.open(),
-        Path(config.path).expanduser(),
+        watchlist.project / Path(config.path).expanduser(),
         prefer=PreferFile(config.prefer),
         on_conflict=OnConflict(config.on_conflict),
         stamp=StampEnd(config.stamp) if config.stamp else None,
@@ -102,27 +107,19 @@ def _carry_out(context: dg.OpExecutionContext, config: AdoptConfig, catalog: Cat
             hearing.shown.tell()
 
 
-def _is_wanted(universe: Universe, series: Series, row: SessionRow) -> bool:
-    """Return whether a session is a partition of its universe: an old catalog may begin long before it."""
-    newest = universe.last_session(str(series.spec))
-    return newest is not None and universe.start <= row.session <= newest
-
-
 class _Hearing:
     """Shows each stored session at its bars, and logs how far the adoption is."""
 
     def __init__(self, context: dg.OpExecutionContext, watchlist: Watchlist) -> None:
-        self._context, self._watchlist = context, watchlist
-        self.shown = Materializations(context)
+        self._context = context
+        self.shown = BroughtIn(context, watchlist)
         self._said_at = self._began = time.monotonic()
         self._doing = ""
 
     def hear(self, step: "AdoptStep") -> None:
         if step.session is not None:
             series, row, what = step.session
-            key = bars_key_of(self._watchlist, series)
-            if key is not None and _is_wanted(self._watchlist.universes[key.path[0]], series, row):
-                self.shown.add(session_materialization(key, series, row, {"outcome": f"{what} by an adoption"}))
+            self.shown.add(series, row, f"{what} by an adoption")
         now = time.monotonic()
         if step.doing != self._doing:
             self._doing, self._began, self._said_at = step.doing, now, now

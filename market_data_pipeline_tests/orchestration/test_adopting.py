@@ -28,7 +28,7 @@ def old_catalog(root: Path) -> Path:
 
 
 def config(path: Path, **more: object) -> dict[str, object]:
-    return {"ops": {"adopt": {"config": {"path": str(path), **more}}}}
+    return {"path": str(path), **more}
 
 
 def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, object]:

@@ -12,7 +12,7 @@ from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS
 from market_data_pipeline.sources.csv.hours import Hours, VenueHours
 from market_data_pipeline.sources.csv.layout import Stamp
-from market_data_pipeline.sources.csv.zones import changes_between, to_utc, to_wall
+from market_data_pipeline.tabular.zones import changes_between, to_utc, to_wall
 
 _MINUTE_NS = 60 * NANOSECONDS
 _BUCKET_NS = 15 * _MINUTE_NS  # opens and closes of venues, and offsets of zones, stand on quarters of an hour

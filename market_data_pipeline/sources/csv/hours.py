@@ -9,7 +9,7 @@ import numpy as np
 from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS
 from market_data_pipeline.domain.sessions import Partitions, SessionCalendar
-from market_data_pipeline.sources.csv.zones import to_utc
+from market_data_pipeline.tabular.zones import to_utc
 
 _HOUR_NS = 3_600 * NANOSECONDS
 _WEEK_DAYS = 7

@@ -14,7 +14,7 @@ import yaml
 
 from market_data_pipeline.domain.errors import ConfigurationError
 from market_data_pipeline.sources.csv.time_forms import AUTO, FORM_HELP, is_time_form
-from market_data_pipeline.sources.csv.zones import split_zone
+from market_data_pipeline.tabular.zones import split_zone
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 PRICES = ("open", "high", "low", "close")

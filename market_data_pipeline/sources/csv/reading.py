@@ -15,14 +15,15 @@ from market_data_pipeline.domain.bar_types import DAY_NS, Series
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.columns import FileColumns
+from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.kept import Closes, LineMap
 from market_data_pipeline.sources.csv.lines import byte_size, read_blocks, text_size
 from market_data_pipeline.sources.csv.order import OrderedRows, TwiceShown, in_order, settle_autumn
 from market_data_pipeline.sources.csv.rows import RowParser
-from market_data_pipeline.sources.csv.rules import FaultLog, Rule
-from market_data_pipeline.sources.csv.spacing import check_common_step, check_usual_step
-from market_data_pipeline.sources.csv.spool import Spool
 from market_data_pipeline.sources.csv.stamping import Stamping
+from market_data_pipeline.tabular.rules import Rule
+from market_data_pipeline.tabular.spacing import check_common_step, check_usual_step
+from market_data_pipeline.tabular.spool import Spool
 
 Progress = Callable[[int, int], None]
 _SURPLUS = 1.05  # lines differ in length; a twentieth more than the first ones promise
@@ -88,7 +89,7 @@ class _Pass:
         for block in read_blocks(columns.path, progress):
             parsed = parser.parse(block)
             if first_block and len(parsed.lines):
-                check_usual_step(columns.path, parsed.stamps.wall_ns[parsed.stamps.faults == 0], self.wanted.series.spec)
+                check_usual_step(columns.path.name, parsed.stamps.wall_ns[parsed.stamps.faults == 0], self.wanted.series.spec)
                 first_block = False
             placed = stamping.place(parsed.stamps, parsed.marks)
             filled = self._filled_while_shut(columns, parsed.values, placed.closes)
@@ -143,7 +144,7 @@ class _Pass:
             for file in np.unique(files):
                 self.faults.add(int(file), lines[files == file], Rule.AMBIGUOUS_TIME, "time")
         ordered = in_order(closes, undecided, self.spool, self.lines, self.faults)
-        check_common_step(paths[0], ordered.closes, self.wanted.series.spec)
+        check_common_step(paths[0].name, ordered.closes, self.wanted.series.spec)
         notes = []
         if ordered.rows is not None and (np.diff(ordered.rows) < 0).any():
             backwards = bool((np.diff(ordered.rows) < 0).all())

@@ -16,19 +16,14 @@ from market_data_pipeline.domain.bar_types import BarSpec, PriceType
 from market_data_pipeline.domain.errors import QuestionUnanswered, SourceRefused
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.columns import FileColumns
+from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.layout import Prices
 from market_data_pipeline.sources.csv.lines import Block
-from market_data_pipeline.sources.csv.numbers import NumberFault, parse_numbers, parse_scaled, without_marks
-from market_data_pipeline.sources.csv.rules import ROW, FaultLog, Marks, Rule
 from market_data_pipeline.sources.csv.times import Stamps, TimeFault, parse_times
+from market_data_pipeline.tabular.numbers import parse_numbers, parse_scaled, without_marks
+from market_data_pipeline.tabular.rules import ROW, Marks, Rule, mark_numbers, mark_values
 
 _TIME_RULES = {TimeFault.EMPTY: Rule.NO_TIME, TimeFault.NOT_A_TIME: Rule.NOT_A_TIME, TimeFault.ABSURD: Rule.ABSURD_TIME}
-_NUMBER_RULES = {
-    NumberFault.EMPTY: Rule.EMPTY,
-    NumberFault.NOT_A_NUMBER: Rule.NOT_A_NUMBER,
-    NumberFault.TOO_PRECISE: Rule.PRECISION,
-    NumberFault.TOO_LARGE: Rule.TOO_LARGE,
-}
 
 
 # What a row says that holds no trade.
@@ -95,7 +90,7 @@ class RowParser:
         values = [self._numbers(table, name, marks) for name in VALUE_COLUMNS]
         if self._columns.prices is Prices.ADJUSTED:
             values[:4] = self._adjusted(table, marks)
-        _check_values(values, marks)
+        mark_values(values, marks)
         return ParsedRows(lines, values, stamps, marks)
 
     def _split(self, block: Block) -> tuple[pa.Table, Int64s]:
@@ -165,9 +160,7 @@ class RowParser:
         for name in (*PRICE_COLUMNS, "adjusted_close"):
             column = without_marks(self._field(table, name), self._columns.layout.number_marks)
             numbers = parse_numbers(column, _ADJUSTED_DECIMALS, self._columns.layout.decimal_mark)
-            if numbers.faults is not None:
-                for fault, rule in _NUMBER_RULES.items():
-                    marks.mark(rule, "close" if name == "adjusted_close" else name, numbers.faults == fault)
+            mark_numbers(numbers, "close" if name == "adjusted_close" else name, marks)
             found[name] = numbers.mantissas.astype(object)
         marks.mark(Rule.PRICE, "close", (found["close"] <= 0) | (found["adjusted_close"] <= 0))
         close = np.where(found["close"] <= 0, 1, found["close"])
@@ -250,9 +243,7 @@ class RowParser:
             numbers = parse_numbers(column, decimals, layout.decimal_mark)
         if self._columns.prices is Prices.ADJUSTED and field != "volume":
             return numbers.mantissas  # `_adjusted` reads them with all their decimals
-        if numbers.faults is not None:
-            for fault, rule in _NUMBER_RULES.items():
-                marks.mark(rule, field, numbers.faults == fault)
+        mark_numbers(numbers, field, marks)
         if field == "volume":
             self.size_decimals = max(self.size_decimals, numbers.decimals_needed)
             return self._known_volumes(numbers.mantissas)
@@ -271,13 +262,3 @@ def _half_even(number: int, by: int) -> int:
     """Return a positive ratio rounded to a whole number, halves to the even one."""
     whole, rest = divmod(number, by)
     return whole + (2 * rest > by or (2 * rest == by and whole % 2 == 1))
-
-
-def _check_values(values: list[Int64s], marks: Marks) -> None:
-    opens, high, low, close, volume = values
-    for name, price in zip(PRICE_COLUMNS, values[:4], strict=True):
-        marks.mark(Rule.PRICE, name, price <= 0)
-    marks.mark(Rule.LOW_HIGH, "low", low > high)
-    for name, price in (("open", opens), ("close", close)):
-        marks.mark(Rule.OPEN_CLOSE, name, (price > high) | (price < low))
-    marks.mark(Rule.VOLUME, "volume", volume < 0)

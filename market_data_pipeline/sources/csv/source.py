@@ -23,7 +23,7 @@ from market_data_pipeline.sources.csv.reading import Progress, Wanted, expected_
 from market_data_pipeline.sources.csv.recognition import Declared, Verdict, recognise
 from market_data_pipeline.sources.csv.report import BadRowReport
 from market_data_pipeline.sources.csv.shapes import shape_of
-from market_data_pipeline.sources.csv.spool import Spool
+from market_data_pipeline.tabular.spool import Spool
 
 # Measured: a million rows a second; half of that is promised.
 _BYTES_PER_SECOND = 25e6
@@ -121,6 +121,16 @@ class CsvSource:
     def paths(self) -> tuple[Path, ...]:
         """The files, in the order given."""
         return self._paths
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files' names, in the order given."""
+        return tuple(path.name for path in self._paths)
+
+    @property
+    def noun(self) -> str:
+        """What a person calls what is read."""
+        return "file"
 
     @property
     def provenance(self) -> Provenance:

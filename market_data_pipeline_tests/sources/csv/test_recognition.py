@@ -16,9 +16,9 @@ from market_data_pipeline.domain.errors import QuestionUnanswered, SourceRefused
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv import LAYOUTS, CsvSource, Declared, Stamp, Verdict, recognise
 from market_data_pipeline.sources.csv.layout import Prices
-from market_data_pipeline.sources.csv.numbers import NumberFault, parse_numbers, parse_scaled, without_marks
 from market_data_pipeline.sources.csv.sample import sample_of
-from market_data_pipeline.sources.csv.zones import to_utc
+from market_data_pipeline.tabular.numbers import NumberFault, parse_numbers, parse_scaled, without_marks
+from market_data_pipeline.tabular.zones import to_utc
 from market_data_pipeline_tests.instants import NEW_YORK, ns
 from market_data_pipeline_tests.sources.csv.conftest import Read, written
 from market_data_pipeline_tests.sources.csv.rows import HEADER, bar, opens, table, utc

@@ -1,8 +1,6 @@
-"""Does a file hold the bars it is said to hold? Told from how far apart its stamps are."""
+"""Does a file, or a table, hold the bars it is said to hold? Told from how far apart its stamps are."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 
@@ -17,11 +15,11 @@ _USUAL_DAYS = {Aggregation.DAY: (0.5, 5.0), Aggregation.WEEK: (4.0, 20.0), Aggre
 _UNITS = (("DAY", DAY_NS), ("HOUR", 3_600 * NANOSECONDS), ("MINUTE", 60 * NANOSECONDS), ("SECOND", NANOSECONDS))
 
 
-def check_usual_step(path: Path, times: Int64s, spec: BarSpec) -> None:
+def check_usual_step(name: str, times: Int64s, spec: BarSpec) -> None:
     """Refuse a file whose stamps usually stand closer than its bars are long (or, for days, much further apart).
 
     Args:
-        path: The file, for the message.
+        name: The file, for the message.
         times: int64 nanoseconds of the first rows of the file, in any order.
         spec: What the bars are said to be.
 
@@ -38,14 +36,14 @@ def check_usual_step(path: Path, times: Int64s, spec: BarSpec) -> None:
     else:
         wrong = 0 < usual < spec.length_ns
     if wrong:
-        raise UsageError(f"{path.name} holds no {spec} bars: its stamps are usually {_length(usual)} apart. {_advice(usual, spec)}")
+        raise UsageError(f"{name} holds no {spec} bars: its stamps are usually {_length(usual)} apart. {_advice(usual, spec)}")
 
 
-def check_common_step(path: Path, closes: Int64s, spec: BarSpec) -> None:
+def check_common_step(name: str, closes: Int64s, spec: BarSpec) -> None:
     """Refuse bars that all stand on multiples of a longer step: 15-minute bars imported as minutes look like thin trading.
 
     Args:
-        path: A file, for the message.
+        name: A file, for the message.
         closes: int64 nanoseconds, in order.
         spec: What the bars are said to be; only bars shorter than a day are looked at.
 
@@ -59,9 +57,18 @@ def check_common_step(path: Path, closes: Int64s, spec: BarSpec) -> None:
         step = int(np.gcd.reduce(np.diff(closes[start : start + 10_001]), initial=step))
         if step <= spec.length_ns:
             return
-    raise UsageError(
-        f"{path.name} holds no {spec} bars: its {len(closes):,} stamps are all multiples of {_length(step)} apart. {_advice(step, spec)}"
-    )
+    refuse_common_step(name, step, len(closes), spec)
+
+
+def refuse_common_step(name: str, step: int, rows: int, spec: BarSpec) -> None:
+    """Refuse bars whose stamps are all multiples of `step` nanoseconds apart, where that is longer than a bar and there are enough of them.
+
+    Raises:
+        UsageError: Naming the bars that the file seems to hold.
+    """
+    if spec.is_daily_or_longer or rows < _ENOUGH_TO_BE_SURE or step <= spec.length_ns:
+        return
+    raise UsageError(f"{name} holds no {spec} bars: its {rows:,} stamps are all multiples of {_length(step)} apart. {_advice(step, spec)}")
 
 
 def _length(nanoseconds: int) -> str:

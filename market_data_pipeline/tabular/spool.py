@@ -6,6 +6,7 @@ import errno
 import mmap
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -15,24 +16,25 @@ import numpy as np
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, Int64s
 from market_data_pipeline.domain.errors import DiskFull, StorageFailed
 
-ROW_BYTES = 8 * len(VALUE_COLUMNS)
 _SPARE_BYTES = 16 << 20
 
 
 class Spool:
-    """Int64 columns of open, high, low, close, volume, appended once and then read from anywhere.
+    """Int64 columns, by default open, high, low, close and volume, appended once and then read from anywhere.
 
     Args:
         folder: Where the room is taken; None for the system's temporary folder.
         rows: Rows to expect, to find out before and not in the middle that there is no room.
+        names: What the columns are called.
 
     Raises:
         DiskFull: If the folder has less room than the rows take.
         StorageFailed: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path | None, rows: int) -> None:
+    def __init__(self, folder: Path | None, rows: int, names: Sequence[str] = VALUE_COLUMNS) -> None:
         self.folder = Path(tempfile.gettempdir()) if folder is None else folder
+        self.names = tuple(names)
         self._files: list[IO[bytes]] = []
         self._maps: list[mmap.mmap] = []
         self._columns: dict[str, Int64s] = {}
@@ -40,9 +42,9 @@ class Spool:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder).free
-            if free < rows * ROW_BYTES + _SPARE_BYTES:
+            if free < rows * self._row_bytes + _SPARE_BYTES:
                 raise self._full(rows, free)
-            for _ in VALUE_COLUMNS:
+            for _ in self.names:
                 self._files.append(tempfile.TemporaryFile(dir=self.folder, prefix="mdp-spool-"))  # noqa: SIM115 - closed by close()
         except OSError as error:
             self.close()
@@ -53,6 +55,10 @@ class Spool:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def _row_bytes(self) -> int:
+        return 8 * len(self.names)
 
     def append(self, columns: list[Int64s]) -> None:
         """Append rows, one array a column."""
@@ -75,7 +81,7 @@ class Spool:
         """Return rows [start, stop) of a column, read from the file: unlike a view, it keeps no more of it in memory."""
         if not self._files:
             raise ValueError("the source of these bars was closed")
-        file = self._files[VALUE_COLUMNS.index(name)]
+        file = self._files[self.names.index(name)]
         try:
             file.seek(8 * start)
             return np.frombuffer(bytearray(file.read(8 * (stop - start))), dtype=np.int64)
@@ -83,7 +89,7 @@ class Spool:
             raise self._failed(error) from None
 
     def _map(self) -> None:
-        for name, file in zip(VALUE_COLUMNS, self._files, strict=True):
+        for name, file in zip(self.names, self._files, strict=True):
             if not self.rows:
                 self._columns[name] = np.empty(0, dtype=np.int64)
                 continue
@@ -109,7 +115,7 @@ class Spool:
 
     def _full(self, rows: int, free: int) -> DiskFull:
         return DiskFull(
-            f"Reading takes about {(rows * ROW_BYTES + _SPARE_BYTES) / 1e6:,.0f} MB of temporary room in {self.folder}, "
+            f"Reading takes about {(rows * self._row_bytes + _SPARE_BYTES) / 1e6:,.0f} MB of temporary room in {self.folder}, "
             f"and {free / 1e6:,.0f} MB are free. Nothing was written. Make room there, or set TMPDIR to a folder with more."
         )
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_data_pipeline.sources.csv.numbers import NumberFault, parse_numbers
+from market_data_pipeline.tabular.numbers import NumberFault, parse_numbers
 
 FITS = 2**63 - 1
 
