@@ -55,6 +55,10 @@ class BroughtIn:
         place = self._place_of(series)
         return None if place is None else bars_key(place[0], str(series.spec))
 
+    def tell_in_time(self) -> None:
+        """Tell of all that wait, unless some were told of within the last second."""
+        self._shown.tell_in_time()
+
     def tell(self) -> None:
         """Tell of all that wait."""
         self._shown.tell()

@@ -12,9 +12,8 @@ from pydantic import Field
 
 from market_data_pipeline.domain.errors import ConfigurationError, NotReconciled
 from market_data_pipeline.domain.sessions import parse_date_ends
-from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
+from market_data_pipeline.orchestration.brought_in import BroughtIn
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.watchlist import Watchlist, read_watchlist
 
@@ -42,7 +41,7 @@ class MigratePostgres(dg.Config):
     instrument: str = Field(default="", description="The one instrument of a table that has no symbols.")
     bar: str = Field(default="1-MINUTE-LAST", description="Bar spec of the table's bars.")
     stamp: str = Field(default="open", description="Which end of a bar its time names: open or close.")
-    timezone: str = Field(default="", description="IANA zone of times without one, and of the dates of day bars.")
+    time_zone: str = Field(default="", description="IANA zone of times without one, and of the dates of day bars.")
     columns: str = Field(default="", description="FIELD=COLUMN pairs, for example time=ts,open=o; fields not named keep their names.")
     adjustment: str = Field(default="raw", description="What was done to the prices: raw, split or split+dividend. Kept with the bars.")
     symbols: list[str] = Field(default=[], description="The only symbols wanted; none is all.")
@@ -84,7 +83,7 @@ def migration_of(config: MigratePostgres) -> "Migration":
         instrument=config.instrument or None,
         bar=config.bar,
         stamp=config.stamp,
-        time_zone=config.timezone or None,
+        time_zone=config.time_zone or None,
         columns=config.columns,
         convention=Convention(adjustment=config.adjustment),
         symbols=tuple(config.symbols),
@@ -155,16 +154,14 @@ class _Page:
     """What the page shows while a migration runs: sessions at their assets, and a line in the log now and then."""
 
     def __init__(self, context: dg.OpExecutionContext, watchlist: Watchlist) -> None:
-        self._context, self._watchlist = context, watchlist
-        self.shown = Materializations(context)
+        self._context = context
+        self.shown = BroughtIn(context, watchlist)
         self._spoke_at = self._started = time.monotonic()
 
     def hear(self, step: "MigrationStep") -> None:
         """Tell of a step."""
         if step.session is not None and step.session.row is not None:
-            key = bars_key_of(self._watchlist, step.series)
-            if key is not None:
-                self.shown.add(session_materialization(key, step.series, step.session.row, {"outcome": "migrated"}))
+            self.shown.add(step.series, step.session.row, "migrated")
         self.shown.tell_in_time()
         now = time.monotonic()
         if step.report is not None and step.report.refused is not None:
