@@ -125,7 +125,11 @@ def _by_usual_names(path: Path, names: list[str], written: list[str]) -> Shape:
             f"Pass --layout NAME, one of {', '.join(LAYOUTS)}, or --layout FILE.yaml with 'columns: {{time: …, open: …, high: …, low: …, close: …}}'."
         )
     layout = replace(LAYOUTS["generic"], **found)  # type: ignore[arg-type]  # missing ones were refused above
-    return Shape(_named_as_written(layout, names, written), f"the header names the columns: {_listed(written)}")
+    told_by = f"the header names the columns: {_listed(written)}"
+    if set(names) in ({"date", *PRICES, "volume"}, {"datetime", *PRICES, "volume"}):
+        # Nothing in such a file says so, and raw prices that are none would be kept under a wrong name for ever.
+        told_by += "; prices are taken as raw. Tables of Yahoo and Stooq have this header too and are adjusted: for them pass --layout yahoo or stooq"
+    return Shape(_named_as_written(layout, names, written), told_by)
 
 
 def _named_as_written(layout: CsvLayout, names: list[str], written: list[str]) -> CsvLayout:

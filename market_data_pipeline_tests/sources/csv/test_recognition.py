@@ -199,3 +199,10 @@ def test_exchanged_columns_of_open_and_close_are_seen(tmp_path: Path) -> None:
 def test_what_is_no_csv_is_named(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(SourceRefused, match=said):
         told(tmp_path, content, AAPL)
+
+
+def test_a_header_that_adjusted_tables_have_too_says_that_prices_are_taken_as_raw(tmp_path: Path) -> None:
+    days = "Date,Open,High,Low,Close,Volume\n2024-01-02,1.00,1.20,0.90,1.10,5\n2024-01-03,1.10,1.30,1.00,1.20,5\n"
+    verdict = told(tmp_path, days, "AAPL.NASDAQ-1-DAY-LAST")
+    assert verdict.layout.adjustment == "raw"
+    assert any("--layout yahoo or stooq" in line for line in verdict.evidence)
