@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import asking, availability, backfill, backtesting, importing, pacing, reading, report, sharing, starting, writing
+from bench import asking, availability, backfill, backtesting, deriving, importing, migrating, pacing, reading, report, sharing, starting, writing
 from bench.lines import Line
 from bench.scale import measure as scale
 
@@ -28,6 +28,8 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "i": ("requests to a broker", asking.measure),
     "j": ("leave to ask, for several processes", pacing.measure),
     "k": ("four processes share an account", sharing.measure),
+    "l": ("derive five-minute bars from a year of minutes", deriving.measure),
+    "m": ("migrate a table of PostgreSQL", migrating.measure),
     "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from market_data_pipeline.orchestration.adopting import adopt_job
 from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
 from market_data_pipeline.orchestration.automation.gap_filler import gap_filler_sensor
 from market_data_pipeline.orchestration.automation.inbox import inbox_job, inbox_sensor
@@ -19,8 +20,10 @@ from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.importing import import_csv_job
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
+from market_data_pipeline.orchestration.migrating import migrate_postgres_job
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.watchlist import read_watchlist
@@ -48,6 +51,9 @@ def assemble(places: Places) -> dg.Definitions:
             watchlist_job(universes, places.specs),
             load_instrument_job(watchlist, universes, places.specs),
             inbox,
+            adopt_job(places),
+            migrate_postgres_job(places.watchlist),
+            import_csv_job(places),
         ],
         schedules=after_close_schedules(watchlist, parts),
         sensors=[

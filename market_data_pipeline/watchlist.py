@@ -14,7 +14,7 @@ universes:
   us_equities_ibkr:
     calendar: NYSE
     start: 2024-01-02
-    bars: ["1-MINUTE-LAST"]
+    bars: ["1-MINUTE-LAST", "5-MINUTE-LAST from 1-MINUTE-LAST"]
     instruments: ["NVDA.NASDAQ"]
     source: ibkr
     hours: rth
@@ -31,13 +31,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
 from market_data_pipeline.calendars import calendar_name_of_venue, calendar_named, partitions_of
 from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions
 from market_data_pipeline.configuration import Section, read_yaml
-from market_data_pipeline.domain.bar_types import NANOSECONDS, BarSpec, Series, parse_instrument_id, path_name, venue_of
+from market_data_pipeline.domain.bar_types import NANOSECONDS, Series, WantedBars, parse_instrument_id, path_name, venue_of
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.domain.sessions import Partitions, date_of
 
@@ -45,8 +46,32 @@ _NAME = r"^[a-z][a-z0-9_]{0,40}$"
 _PLACEHOLDERS = ("instrument", "symbol", "venue", "bar")
 
 
-def _spec(text: str) -> str:
-    return str(_or_value_error(BarSpec.parse, text))
+def _wanted(text: object) -> WantedBars:
+    if isinstance(text, WantedBars):
+        return text
+    if not isinstance(text, str):
+        raise PydanticKnownError("string_type")
+    found = _or_value_error(WantedBars.parse, text)
+    assert isinstance(found, WantedBars)
+    return found
+
+
+def _are_together(wanted: tuple[WantedBars, ...]) -> tuple[WantedBars, ...]:
+    """Refuse bars that are derived from others which the universe does not have, each at its line."""
+    specs = {one.spec for one in wanted}
+    errors = [
+        InitErrorDetails(type=PydanticCustomError("value_error", "{error}", {"error": _unknown_finer(one, wanted)}), loc=(place,), input=str(one))
+        for place, one in enumerate(wanted)
+        if one.finer is not None and one.finer not in specs
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("bars", errors)
+    return wanted
+
+
+def _unknown_finer(one: WantedBars, wanted: tuple[WantedBars, ...]) -> str:
+    others = ", ".join(str(other.spec) for other in wanted)
+    return f"'{one}': the universe has no bars {one.finer}. Add \"{one.finer}\" to its bars; it has {others}"
 
 
 def _id(text: str) -> str:
@@ -82,6 +107,9 @@ class CsvFiles(Section):
     layout: str | Mapping[str, Any] | None = None
     time_zone: str | None = None
     stamp: Literal["open", "close"] | None = None
+    time_form: str | None = None
+    symbol: str | None = None
+    adjusted: bool = False
     skip_bad_rows: bool = False
     accept_holes: bool = False
 
@@ -114,7 +142,7 @@ class Universe(Section):
         calendar: Name of the calendar; every instrument's venue must have it.
         start: First session wanted.
         end: Last session wanted; none is up to the newest that has ended.
-        bars: Bar specs.
+        wanted: Bar specs, `bars` in the file; `5-MINUTE-LAST from 1-MINUTE-LAST` is derived from stored bars, and no source is asked for it.
         instruments: Instrument ids.
         source: Where bars come from: `csv` files, or `ibkr` (how to reach it is in the environment: IB_HOST, IB_PORT …).
         hours: Which hours the broker is asked for; none is regular hours for stocks and all hours for everything else.
@@ -125,7 +153,7 @@ class Universe(Section):
     calendar: str
     start: dt.date
     end: dt.date | None = None
-    bars: tuple[Annotated[str, AfterValidator(_spec)], ...] = Field(min_length=1)
+    wanted: Annotated[tuple[Annotated[WantedBars, BeforeValidator(_wanted)], ...], AfterValidator(_are_together)] = Field(alias="bars", min_length=1)
     instruments: tuple[Annotated[str, AfterValidator(_id)], ...] = Field(min_length=1)
     source: Source
     hours: Literal["rth", "all"] | None = None
@@ -150,6 +178,21 @@ class Universe(Section):
         if self.hours is not None and self.files is not None:
             raise ValueError("hours are for a universe whose source is ibkr; files are stored as they are")
         return self
+
+    @property
+    def bars(self) -> tuple[str, ...]:
+        """The bar specs, in the order of the file."""
+        return tuple(str(one.spec) for one in self.wanted)
+
+    @property
+    def derived(self) -> Mapping[str, str]:
+        """The bar specs that are derived, and the finer one that each is derived from."""
+        return {str(one.spec): str(one.finer) for one in self.wanted if one.finer is not None}
+
+    def order_of(self, spec: str) -> int:
+        """Return how many derivations lie between a bar spec and its source: bars in that order come after those that they are derived from."""
+        finer = self.derived.get(spec)
+        return 0 if finer is None else 1 + self.order_of(finer)
 
     @property
     def files(self) -> CsvFiles | None:
@@ -215,6 +258,14 @@ class Watchlist:
             ConfigurationError: If that file is wrong.
         """
         return InstrumentDefinitions.read(self.path.parent / self._definitions) if self._definitions else None
+
+    def finer_of(self, series: Series) -> Series | None:
+        """Return the series that a series is derived from in the first universe that has it; None where a source is asked for it, or none has it."""
+        spec = str(series.spec)
+        having = (one for one in self.universes.values() if series.instrument_id in one.instruments and spec in one.bars)
+        universe = next(having, None)
+        finer = universe.derived.get(spec) if universe is not None else None
+        return None if finer is None else Series.of(series.instrument_id, finer)
 
     def universe_of(self, instrument_id: str) -> str | None:
         """Return the name of the first universe that an instrument is in, or None."""

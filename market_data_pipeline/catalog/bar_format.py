@@ -30,6 +30,7 @@ LEGACY_DECIMALS = 9
 PRICE_LIMIT = 17_014_118_346_046
 SIZE_LIMIT = 34_028_236_692_093
 LEGACY_PRICES = "8-byte prices of an older Nautilus, on which a 16-byte build aborts"
+OUT_OF_ORDER = "rows are out of order, or one bar stands in it twice"
 _RAW = pa.binary(16)
 _WIDE = pa.decimal128(38, FIXED_DECIMALS)
 # Below this a mantissa is exact as a float, and so is what is computed from it here.
@@ -259,7 +260,7 @@ def check_bars(bars: BarTable, path: Path) -> None:
     if (reason := refused_by_nautilus(bars)) is not None:
         raise CorruptFile(f"{path}: holds {reason}")
     if not bars.is_ordered():
-        raise CorruptFile(f"{path}: rows are out of order, or one bar stands in it twice")
+        raise CorruptFile(f"{path}: {OUT_OF_ORDER}")
 
 
 def bars_in(content: bytes, path: Path, series: Series, precision: Precision | None = None) -> BarTable:

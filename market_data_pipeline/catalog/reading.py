@@ -149,12 +149,13 @@ def _decode_alone(table: pa.Table, precision: Precision, path: Path) -> None:
 def to_arrow(bars: BarTable) -> pa.RecordBatch:
     """Return bars for analysis: `ts_event` and `ts_init` as timestamp[ns, UTC], prices and volume as exact decimals."""
     arrays = [pa.array(stamps).cast(pa.timestamp("ns", "UTC")) for stamps in (bars.ts_event, bars.ts_init)]
-    arrays += [_decimals(bars.column(name), bars.price_precision) for name in PRICE_COLUMNS]
-    arrays.append(_decimals(bars.volume, bars.size_precision))
+    arrays += [to_decimals(bars.column(name), bars.price_precision) for name in PRICE_COLUMNS]
+    arrays.append(to_decimals(bars.volume, bars.size_precision))
     return pa.record_batch(arrays, names=["ts_event", "ts_init", *PRICE_COLUMNS, "volume"])
 
 
-def _decimals(values: Int64s, scale: int) -> pa.Array:
+def to_decimals(values: Int64s, scale: int) -> pa.Array:
+    """Return whole numbers of the last decimal as an exact decimal128 column of that scale."""
     words = np.empty((len(values), 2), dtype="<i8")
     words[:, 0], words[:, 1] = values, values >> 63
     return pa.Decimal128Array.from_buffers(pa.decimal128(38, scale), len(values), [None, pa.py_buffer(words)])

@@ -23,6 +23,8 @@ from market_data_pipeline.domain.errors import CorruptFile
 from market_data_pipeline.domain.quality import HoleRule, judge, measure
 from market_data_pipeline.domain.sessions import Partitions, date_of
 
+OVERLAPS = "covers the same time as"
+
 
 class Scope(Enum):
     """Which files a reconciliation reads."""
@@ -226,7 +228,7 @@ class Reconciliation:
             if new.file.start > before.file.end and not twice:
                 break
             smaller, larger = (before, new) if len(before.bars) < len(new.bars) else (new, before)
-            reason = f"covers the same time as {larger.file.name}, so bars would come twice"
+            reason = f"{OVERLAPS} {larger.file.name}, so bars would come twice"
             self._bad.append(_Bad(smaller.file.path, reason, self._positions(smaller.file)))
             if smaller is new:
                 return

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from market_data_pipeline.catalog.bar_format import LEGACY_PRICES, described_by, holds_legacy_prices
-from market_data_pipeline.catalog.reconcile import BadFiles, Quarantined, Reconciled, Scope, quarantine
+from market_data_pipeline.catalog.bar_format import LEGACY_PRICES, OUT_OF_ORDER, described_by, holds_legacy_prices
+from market_data_pipeline.catalog.derived import stale_sessions
+from market_data_pipeline.catalog.layout import FOREIGN_NAME
+from market_data_pipeline.catalog.reconcile import OVERLAPS, BadFiles, Quarantined, Reconciled, Scope, quarantine
 from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.errors import SeriesLocked
+from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, SeriesLocked
+from market_data_pipeline.domain.sessions import SessionRange
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.catalog import Catalog
@@ -25,7 +28,8 @@ class Problem:
     """Something wrong in a catalog.
 
     Attributes:
-        kind: `bad file`, `orphan bars`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`, `not stored` or `locked`.
+        kind: `bad file`, `orphan bars`, `precision mismatch`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`, `not stored`,
+            `stale` or `locked`.
         subject: Series, file or folder.
         detail: What is wrong, with values.
         action: What was done, or the command that mends it.
@@ -35,6 +39,15 @@ class Problem:
     subject: str
     detail: str
     action: str
+
+
+# A file is whole, and only stands in Nautilus' way.
+_MENDABLE = (OUT_OF_ORDER, OVERLAPS, FOREIGN_NAME, LEGACY_PRICES)
+
+
+def is_mendable(reason: str) -> bool:
+    """Return whether the bars of a bad file are sound, so that `mdp catalog repair` can store them in order."""
+    return reason.startswith(_MENDABLE)
 
 
 _LEFT = "left where it is; without --dry-run it is moved to quarantine/"
@@ -49,12 +62,14 @@ class VerifyReport:
         files: Bar files read to the last byte.
         bytes: Their size.
         problems: What is wrong; empty if all is well.
+        without_bars: Instruments that are defined and have no bars: no fault, and good to know. Only told of a whole catalog.
     """
 
     series: int
     files: int
     bytes: int
     problems: tuple[Problem, ...]
+    without_bars: tuple[str, ...] = ()
 
 
 def verify_catalog(
@@ -71,7 +86,8 @@ def verify_catalog(
             progress(one, number, len(wanted))
         paths = [file.path for file in catalog.layout.list_folder(catalog.layout.series_folder(one)).files]
         if holds_legacy_prices(paths):
-            problems.append(Problem("legacy prices", str(one), LEGACY_PRICES, "left untouched; keep this folder away from Nautilus"))
+            action = f"left untouched; keep this folder away from Nautilus; mdp catalog adopt {catalog.root} --catalog PATH writes it anew"
+            problems.append(Problem("legacy prices", str(one), LEGACY_PRICES, action))
             continue
         try:
             result = catalog.reconcile(one, Scope.ALL, bad_files)
@@ -84,13 +100,32 @@ def verify_catalog(
         files += result.files_checked
         size += result.bytes_checked
         problems += _problems_of(catalog, one, result)
+        problems += _stale(catalog, one)
         if one.instrument_id not in defined and len(paths) > len(result.quarantined):
             detail = f"no definition of {one.instrument_id} is stored, so no backtest can use it"
-            problems.append(Problem("orphan bars", str(one), detail, f"mdp instruments define {one.instrument_id}"))
+            problems.append(Problem("orphan bars", str(one), detail, f"mdp instruments backfill, or mdp instruments define {one.instrument_id}"))
+        problems += _precision_mismatch(catalog, one)
     if series is None:
         problems += _unknown_folders(catalog, {one.folder for one in wanted}, bad_files)
         problems += _instrument_files(catalog, bad_files)
-    return VerifyReport(len(wanted), files, size, tuple(problems))
+    idle = sorted(defined - {one.instrument_id for one in wanted}) if series is None else ()
+    return VerifyReport(len(wanted), files, size, tuple(problems), tuple(idle))
+
+
+def _precision_mismatch(catalog: Catalog, series: Series) -> Iterator[Problem]:
+    """Compare the decimals of bars with those of their instrument: where they differ, a backtest stops at the first bar (FACTS 8)."""
+    bars = catalog.precision(series)
+    try:
+        defined = catalog.instruments.precision(series.instrument_id)
+    except (InstrumentNotFound, CorruptFile):  # told as orphan bars, or as a bad file
+        return
+    if bars is not None and bars != defined:
+        detail = (
+            f"its bars have {bars.price} price and {bars.size} size decimals, the definition {defined.price} and {defined.size}: "
+            "a backtest stops at the first bar"
+        )
+        action = f"mdp instruments define {series.instrument_id} --instruments YAML, with the decimals of the bars"
+        yield Problem("precision mismatch", str(series), detail, action)
 
 
 def _mend_ledger(catalog: Catalog) -> Iterator[Problem]:
@@ -101,10 +136,21 @@ def _mend_ledger(catalog: Catalog) -> Iterator[Problem]:
         yield Problem("ledger damaged", "ledger.sqlite", "it is no sound SQLite file", action)
 
 
+def _stale(catalog: Catalog, series: Series) -> Iterator[Problem]:
+    stale = stale_sessions(catalog, series)
+    for finer in dict.fromkeys(one.finer for one in stale):
+        dates = [one.session for one in stale if one.finer == finer]
+        which = SessionRange(dates[0], dates[-1], len(dates))
+        detail = f"{which} derived from {finer} bars that were replaced since"
+        command = f"mdp load {series.instrument_id} {series.spec} --derive --from {finer} --start {dates[0]} --end {dates[-1]}"
+        yield Problem("stale", str(series), detail, command)
+
+
 def _problems_of(catalog: Catalog, series: Series, result: Reconciled) -> Iterator[Problem]:
     for item in result.quarantined:
         again = f"load again: {', '.join(item.sessions[:5])}{' …' if len(item.sessions) > 5 else ''}; " if item.sessions else ""
-        yield _moved(catalog, item, f"; {again}{_import_again(series)}")
+        mend = "; mdp catalog repair puts its bars in order" if is_mendable(item.reason) else ""
+        yield _moved(catalog, item, f"; {again}{_import_again(series)}{mend}")
     folder = catalog.layout.series_folder(series).relative_to(catalog.root)
     for name, reason in result.left:
         yield Problem("bad file", str(folder / name), reason, _LEFT)

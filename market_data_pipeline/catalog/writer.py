@@ -129,7 +129,7 @@ class SeriesWriter:
             answer.coverage,
             answer.quality,
             source=self._provenance.source,
-            asked=self._provenance.asked,
+            asked=answer.asked or self._provenance.asked,
             file=file,
             file_hash=file_hash,
             size=share_of(file.size, len(answer.bars), in_file),

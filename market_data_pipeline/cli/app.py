@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline import __version__
-from market_data_pipeline.cli import backtest, catalog, ibkr, inbox, instruments, watchlist
+from market_data_pipeline.cli import backtest, catalog, ibkr, inbox, instruments, migrate, watchlist
 from market_data_pipeline.cli.check import check
 from market_data_pipeline.cli.import_csv import import_csv
 from market_data_pipeline.cli.load import load
@@ -61,3 +61,4 @@ app.add_typer(ibkr.app, name="ibkr")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(migrate.app, name="migrate")

@@ -55,8 +55,9 @@ def run(
     with place.opened() as stored:
         if wanted.fetch:
             from market_data_pipeline.cli.backtest_fetching import fetch_for_backtest
+            from market_data_pipeline.cli.deriving import watchlist_of
 
-            fetch_for_backtest(stored, wanted)
+            fetch_for_backtest(stored, wanted, watchlist_of(place))
         with steps() as progress:
             outcome = run_backtest(stored, wanted, results_folder(place, results), progress)
     if as_json:

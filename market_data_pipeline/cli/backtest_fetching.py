@@ -16,10 +16,13 @@ from market_data_pipeline.sources.ibkr import IbkrGateway
 
 if TYPE_CHECKING:
     from market_data_pipeline.backtest import BacktestSpec
+    from market_data_pipeline.watchlist import Watchlist
 
 
-def fetch_for_backtest(catalog: Catalog, spec: BacktestSpec) -> None:
+def fetch_for_backtest(catalog: Catalog, spec: BacktestSpec, watchlist: Watchlist | None = None) -> None:
     """Ask Interactive Brokers for the sessions that a backtest lacks; where none is missing, nobody is asked.
+
+    Bars that the watchlist derives are derived, and the finer ones asked for.
 
     Raises:
         DataMissing: If sessions are missing and no gateway answers.
@@ -29,7 +32,8 @@ def fetch_for_backtest(catalog: Catalog, spec: BacktestSpec) -> None:
     with ExitStack() as opened, Meter("bars/s") as meter:
         gateway = cache(lambda: opened.enter_context(IbkrGateway(gateway_settings())))
         told = LoadMeter(meter, len(spec.all_series), lambda: gateway().budget())
-        with closing(fetch_missing(catalog, gateway, spec.all_series, spec.start, spec.end)) as steps:
+        finer_of = watchlist.finer_of if watchlist is not None else lambda series: None
+        with closing(fetch_missing(catalog, gateway, spec.all_series, spec.start, spec.end, finer_of=finer_of)) as steps:
             try:
                 for series, event in steps:
                     told.tell(series, event)

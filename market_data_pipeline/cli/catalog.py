@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
+from market_data_pipeline.cli.catalog_adopt import adopt
+from market_data_pipeline.cli.catalog_export import export
+from market_data_pipeline.cli.catalog_repair import repair
 from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the Parquet catalog.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `verify` a command of its own name while it is the only one."""
 
 
 @app.command(short_help="Read every bar file and move bad ones away.")
@@ -28,7 +26,9 @@ def verify(
 ) -> None:
     """Read every bar file to the last byte; move bad ones to quarantine and bring the ledger into agreement.
 
-    Use --dry-run first on a catalog that another tool has written: files that overlap are bad files too.
+    Also tells bars without an instrument, instruments without bars, and decimals of bars and instrument that differ. Use --dry-run first on a
+    catalog that another tool has written: files that overlap are bad files too. What is moved away and whole comes back, in order, with:
+    mdp catalog repair
 
     Exit code 1 if bad files were found or a series could not be verified, else 0.
 
@@ -57,6 +57,11 @@ def verify(
     else:
         if report.problems:
             show_table(look.HEADERS, map(look.row, report.problems))
-        say(look.verdict(report))
+        say([look.verdict(report), *look.remarks(report)])
     if look.failed(report):
         raise typer.Exit(1)
+
+
+app.command("repair", short_help="Mend what is safe to mend; say what needs a decision.")(repair)
+app.command("adopt", short_help="Take over a catalog that another program wrote.")(adopt)
+app.command("export", short_help="Write stored bars to CSV, Parquet or Arrow files.")(export)

@@ -36,7 +36,7 @@ def check(
       mdp check EUR/USD.IDEALPRO --picture coverage.png
       mdp check --json | jq '.series[] | select(.complete | not) | .series'
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.next_step import command_that_fills, how_to_start
+    from market_data_pipeline.cli.next_step import command_that_derives_anew, command_that_fills, how_to_start
     from market_data_pipeline.cli.output import say, show_json, show_table
     from market_data_pipeline.cli.rendering import checks as look
     from market_data_pipeline.cli.series_check import Wanted, check_series, find_series
@@ -58,7 +58,7 @@ def check(
         say(how_to_start(place))
     elif in_words:
         for one in checked:
-            say(look.lines(one, command_that_fills(place, one) if one.gaps else ""))
+            say(look.lines(one, command_that_fills(place, one) if one.gaps else "", command_that_derives_anew(place, one)))
     else:
         show_table(look.TABLE_HEADERS, map(look.table_row, checked), look.TABLE_NUMBERS)
         say(look.summary(checked, place.command("check", "ID")))

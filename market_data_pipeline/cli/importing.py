@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from market_data_pipeline.calendars import calendar_name_of_venue
-from market_data_pipeline.catalog import Catalog, SessionRow
-from market_data_pipeline.catalog.instruments import InstrumentChange
-from market_data_pipeline.cli.definitions import Definitions, precision_to_use, source_name
+from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.options import Place
+from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.progress import ImportMeter, Meter
-from market_data_pipeline.cli.questions import asker
-from market_data_pipeline.cli.words import count
+from market_data_pipeline.cli.questions import ask_about_file, asker
+from market_data_pipeline.cli.rendering.verdicts import verdict_lines
+from market_data_pipeline.cli.words import count, listed
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage
 from market_data_pipeline.domain.errors import UsageError
-from market_data_pipeline.domain.sessions import SessionRange
-from market_data_pipeline.domain.source import Precision
-from market_data_pipeline.ingest.import_csv import Conflict, Imported, ImportReport, OnConflict, Prefer, Run, import_csv
+from market_data_pipeline.ingest.definitions import Definitions, precision_to_use
+from market_data_pipeline.ingest.import_csv import Conflict, Decide, Imported, OnConflict, Run
+from market_data_pipeline.ingest.import_files import Done, Rules, import_files
 from market_data_pipeline.sources.csv import CsvSource, read_layout
-from market_data_pipeline.sources.csv.layout import DELIMITERS
+from market_data_pipeline.sources.csv.layout import DELIMITERS, Prices
 
 
 @dataclass(frozen=True)
@@ -38,32 +37,30 @@ class Files:
     delimiter: str | None
     skip_bad_rows: bool
     accept_holes: bool
+    time_form: str | None = None
+    symbol: str | None = None
+    prices: Prices = Prices.AS_WRITTEN
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What to do where file and catalog have something to say about one session, and whether to store at all."""
+def series_of(instrument: str | None, symbol: str | None, mapped: tuple[str, ...], bar: str) -> list[tuple[str | None, Series]]:
+    """Return what to import: symbol of the file (None for all rows) and series.
 
-    on_conflict: OnConflict
-    prefer: Prefer | None
-    run: Run
-
-
-@dataclass(frozen=True)
-class Done:
-    """What an import did.
-
-    Attributes:
-        report: The use case's report.
-        definition: What became of the instrument's definition; None if the stored one was used, or on a dry run.
-        partial: The sessions that the files hold in part, as they are stored now; none on a dry run.
-        gaps: Sessions between the files' first and last that are not whole in the catalog; none on a dry run.
+    Raises:
+        UsageError: If it is not said, or said twice.
     """
-
-    report: ImportReport
-    definition: InstrumentChange | None
-    partial: tuple[SessionRow, ...]
-    gaps: tuple[SessionRange, ...]
+    if mapped and (instrument or symbol):
+        raise UsageError("--map says which instrument each symbol is; leave out --instrument and --symbol.")
+    if not mapped:
+        if instrument is None:
+            raise UsageError(
+                "Say what the files hold: --instrument ID, for example AAPL.NASDAQ; or --map NAME=ID for each symbol of a file with several."
+            )
+        return [(symbol, Series.of(instrument, bar))]
+    pairs = [text.partition("=") for text in mapped]
+    wrong = [text for text, (name, equals, identifier) in zip(mapped, pairs, strict=True) if not (name and equals and identifier)]
+    if wrong:
+        raise UsageError(f"--map {wrong[0]!r} is not NAME=ID. Write for example --map AAPL=AAPL.NASDAQ.")
+    return [(name, Series.of(identifier, bar)) for name, _, identifier in pairs]
 
 
 def carry_out(place: Place, series: Series, files: Files, rules: Rules, instruments: Path | None) -> Done:
@@ -75,28 +72,69 @@ def carry_out(place: Place, series: Series, files: Files, rules: Rules, instrume
     """
     calendar_name_of_venue(series.venue)  # a venue that nobody knows is told before an instrument that is not defined
     with place.opened() as catalog:
-        definitions = Definitions.of(place, instruments)
+        definitions = Definitions.of(place.config, instruments)
+        precision_to_use(catalog, definitions, series.instrument_id)  # what is not defined is told before anything is asked
+        files = _decided(files, series)
         with Meter("rows/s") as meter, _source(catalog, files, rules, ImportMeter(meter)) as source:
-            precision, instrument = precision_to_use(catalog, definitions, series.instrument_id)
-            change = None
-            if instrument is not None and rules.run is Run.STORE:
-                change = catalog.instruments.put(instrument, source_name(definitions, series.instrument_id))
-            report = _follow(_start(catalog, source, series, precision, rules, meter), ImportMeter(meter))
-        if rules.run is Run.DRY or report.first_session is None or report.last_session is None:
-            return Done(report, change, (), ())
-        partial = _partial(catalog, series, report.partial)
-        return Done(report, change, partial, catalog.gaps(series, report.first_session, report.last_session))
+            steps = import_files(catalog, source, series, definitions, rules, decide=_decider(rules, meter))
+            return _follow(steps, ImportMeter(meter))
 
 
-def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
-    if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
-        raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
+def _decided(files: Files, series: Series) -> Files:
+    """Show what the files are and why, before anything is stored, and ask the person at the terminal for what they do not tell.
+
+    Raises:
+        QuestionUnanswered: If something is to be decided and nobody is there.
+    """
+    while True:
+        with _reader(files) as source:
+            verdict = source.verdict(series, partitions_of(series))
+        if sys.stderr.isatty():
+            note("\n".join(verdict_lines(verdict)))
+        if not verdict.undecided:
+            return files
+        answered: dict[str, str] = {}
+        for question in verdict.undecided:
+            answer = ask_about_file(question)
+            if answer is None:
+                verdict.require_decided(listed([path.name for path in files.paths], 3))
+            else:
+                answered[_FIELDS[question.option]] = answer
+        files = replace(files, **answered)  # type: ignore[arg-type]  # each is text
+
+
+_FIELDS = {"--timezone": "time_zone", "--stamp": "stamp", "--time-form": "time_form", "--symbol": "symbol"}
+
+
+def _reader(files: Files) -> CsvSource:
+    """Return a source that is asked for its verdict only."""
     return CsvSource(
         files.paths,
         read_layout(files.layout),
         time_zone=files.time_zone,
         stamp=files.stamp,
-        delimiter=files.delimiter,
+        delimiter=_delimiter(files),
+        time_form=files.time_form,
+        symbol=files.symbol,
+    )
+
+
+def _delimiter(files: Files) -> str | None:
+    if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
+        raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
+    return files.delimiter
+
+
+def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
+    return CsvSource(
+        files.paths,
+        read_layout(files.layout),
+        time_zone=files.time_zone,
+        stamp=files.stamp,
+        delimiter=_delimiter(files),
+        time_form=files.time_form,
+        symbol=files.symbol,
+        prices=files.prices,
         skip_bad_rows=files.skip_bad_rows,
         accept_holes=files.accept_holes,
         # A dry run leaves no folder behind.
@@ -105,9 +143,8 @@ def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) ->
     )
 
 
-def _start(
-    catalog: Catalog, source: CsvSource, series: Series, precision: Precision, rules: Rules, meter: Meter
-) -> Generator[Imported, None, ImportReport]:
+def _decider(rules: Rules, meter: Meter) -> Decide:
+    """Return who decides about conflicts; the meter makes room for the question."""
     ask = asker(rules.prefer)
 
     def decide(conflicts: tuple[Conflict, ...]) -> OnConflict:
@@ -116,11 +153,11 @@ def _start(
         meter.resume()
         return choice
 
-    return import_csv(catalog, source, series, precision, on_conflict=rules.on_conflict, prefer=rules.prefer, decide=decide, run=rules.run)
+    return decide
 
 
-def _follow(steps: Generator[Imported, None, ImportReport], meter: ImportMeter) -> ImportReport:
-    """Run the import to its end and return its report."""
+def _follow(steps: Generator[Imported, None, Done], meter: ImportMeter) -> Done:
+    """Run the import to its end and return what it did."""
     last: Imported | None = None
     with closing(steps):
         try:
@@ -128,8 +165,8 @@ def _follow(steps: Generator[Imported, None, ImportReport], meter: ImportMeter) 
                 last = next(steps)
                 meter.dealt_with(last)
         except StopIteration as end:
-            report: ImportReport = end.value
-            return report
+            done: Done = end.value
+            return done
         except KeyboardInterrupt:
             # Closing commits what is stored; only then is it true that it stands.
             steps.close()
@@ -141,10 +178,3 @@ def _how_far(last: Imported | None) -> str:
         return "Stopped. No session was stored."
     done = f"{last.done:,} of {count(last.of, 'session')}"
     return f"Stopped at {last.session}, after {done}. They are whole and stay; the same command goes on from there."
-
-
-def _partial(catalog: Catalog, series: Series, dates: tuple[dt.date, ...]) -> tuple[SessionRow, ...]:
-    if not dates:
-        return ()
-    wanted = set(dates)
-    return tuple(row for row in catalog.sessions(series, min(dates), max(dates)) if row.session in wanted and row.coverage is Coverage.PARTIAL)

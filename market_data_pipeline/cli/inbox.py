@@ -74,12 +74,12 @@ def run(
 
 
 def _inbox(folder: Path, rules: object, place: Place, catalog: Catalog) -> Inbox:
-    from market_data_pipeline.cli.definitions import Definitions
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.inbox import Inbox
     from market_data_pipeline.ingest.inbox_rules import InboxRules
 
     assert isinstance(rules, InboxRules)
-    definitions = Definitions.of(place, None)
+    definitions = Definitions.of(place.config, None)
     ids = (*definitions.ids, *catalog.instruments.ids())
     config = place.config
     project = config.absolute().parent.parent if config is not None and config.absolute().parent.name == "config" else Path.cwd()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -81,13 +82,14 @@ def define(
       mdp instruments define --instruments instruments.yaml
       mdp instruments define EUR/USD.IDEALPRO USD/JPY.IDEALPRO
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from market_data_pipeline.cli.definitions import Definitions, define_instruments
+    from market_data_pipeline.cli.definitions import define_instruments
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import definitions as look
+    from market_data_pipeline.ingest.definitions import Definitions
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
-        changes = define_instruments(stored, Definitions.of(place, instruments), ids or [])
+        changes = define_instruments(stored, Definitions.of(place.config, instruments), ids or [])
     if as_json:
         show_json({"catalog": str(place.root), "instruments": [look.change_to_json(one) for one in changes]})
     else:
@@ -125,9 +127,10 @@ def refresh(
     _tell_fetched(place, done, f"No instrument is defined in {place.root} yet. Fetch one: {place.command('instruments', 'refresh', 'ID')}", as_json)
 
 
-@app.command(short_help="Fetch definitions of stored bars that have none.")
+@app.command(short_help="Give definitions to stored bars that have none.")
 def backfill(
     context: typer.Context,
+    instruments: Annotated[Path | None, typer.Option("--instruments", metavar="YAML", help="Take them from this file, and ask nobody.")] = None,
     as_json: JsonOption = False,
     host: HostOption = None,
     port: PortOption = None,
@@ -135,21 +138,28 @@ def backfill(
     catalog: CatalogOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Fetch from Interactive Brokers the definitions of all stored bars that have none. Asks nobody where all have one.
+    """Give definitions to all stored bars that have none: from Interactive Brokers, or from a YAML file. Asks nobody where all have one.
 
     Exit code 1 if one could not be had; the others are stored.
 
     \b
     Examples:
       mdp instruments backfill
+      mdp instruments backfill --instruments instruments.yaml
     """  # noqa: D301 - \b keeps the lines below it as they are
     from market_data_pipeline.cli.broker import gateway_settings
+    from market_data_pipeline.cli.definitions import define_each
     from market_data_pipeline.cli.fetching import fetch_definitions
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.instruments import instruments_without_definition
 
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
-        done = fetch_definitions(stored, gateway_settings(host, port, client_id), instruments_without_definition(stored))
+        missing = instruments_without_definition(stored)
+        if instruments is not None:
+            done = define_each(stored, Definitions.of(place.config, instruments), missing)
+        else:
+            done = fetch_definitions(stored, gateway_settings(host, port, client_id), missing)
     _tell_fetched(place, done, f"Every instrument with bars in {place.root} has a definition.", as_json)
 
 

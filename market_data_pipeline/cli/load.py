@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ from market_data_pipeline.cli.options import (
     PortOption,
     StartOption,
 )
+
+if TYPE_CHECKING:
+    from market_data_pipeline.cli.loading import Wishes
 
 # A test holds these against the enums of the use case, which are too heavy to import for `--help`.
 Modes = Literal["tail", "backfill", "full"]
@@ -51,6 +54,12 @@ def load(
         DecimalsChoice | None,
         typer.Option("--excess-decimals", help="Values with more decimals than the instrument has.  [default: refuse; env: IB_EXCESS_DECIMALS]"),
     ] = None,
+    derive: Annotated[
+        bool, typer.Option("--derive", help="Make the bars of finer ones that are stored; asks nobody.  [default: as the watchlist says]")
+    ] = False,
+    finer: Annotated[
+        str | None, typer.Option("--from", metavar="SPEC", help="The finer bars of --derive.  [default: as the watchlist says; else the stored ones]")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Without --start, do not ask whether a load of more than an hour is meant.")] = False,
     as_json: JsonOption = False,
     host: HostOption = None,
@@ -67,19 +76,27 @@ def load(
 
     Exit code 1 if a session or a series could not be had; the others are stored, and the same command asks only for what is missing.
 
+    With --derive, or where the watchlist derives the bars ("5-MINUTE-LAST from 1-MINUTE-LAST"), they are made of stored finer ones: nobody is
+    asked, and sessions whose finer bars were replaced since are made anew.
+
     \b
     Examples:
       mdp load AAPL.NASDAQ 1-MINUTE-LAST --start 2024-01-01 --end 2024-01-31
       mdp load AAPL MSFT 1-DAY-LAST --dry-run
       mdp load EUR/USD.IDEALPRO 15-MINUTE-MID --mode backfill --start 2023-01-01
+      mdp load AAPL.NASDAQ 5-MINUTE-LAST --derive --from 1-MINUTE-LAST
     """  # noqa: D301 - \b keeps the lines below it as they are
     from market_data_pipeline.cli.broker import budget_of, gateway_settings
+    from market_data_pipeline.cli.deriving import is_derived
     from market_data_pipeline.cli.loading import Wishes, carry_out
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import loads as look
 
     place = Place.of(context, catalog, config)
     wishes = Wishes.parse(names, bar, mode, start, end, hours, no_holes=no_holes, refetch=refetch, dry_run=dry_run, however_long=yes)
+    if derive or finer is not None or is_derived(place, wishes.names, wishes.spec):
+        _derive(place, wishes, finer, as_json=as_json)
+        return
     settings = gateway_settings(host, port, client_id, sizes, decimals)
     done = carry_out(place, settings, wishes)
     if as_json:
@@ -87,4 +104,23 @@ def load(
     else:
         say(look.lines(done, place.command, lambda: budget_of(settings)))
     if done.failed:
+        raise typer.Exit(1)
+
+
+def _derive(place: Place, wishes: Wishes, finer: str | None, *, as_json: bool) -> None:
+    from market_data_pipeline.cli.deriving import carry_out
+    from market_data_pipeline.cli.output import say, show_json
+    from market_data_pipeline.cli.rendering import derivations as look
+    from market_data_pipeline.domain.bar_types import BarSpec
+    from market_data_pipeline.domain.errors import UsageError
+
+    if wishes.hours is not None:
+        raise UsageError("--hours is for bars that are asked for; derived bars have the hours of the finer ones.")
+    of = BarSpec.parse(finer) if finer is not None else None
+    done = carry_out(place, wishes.names, wishes.spec, of, wishes.reach, wishes.refetch, wishes.run)
+    if as_json:
+        show_json({"catalog": str(place.root), **look.to_json(done)})
+    else:
+        say(look.lines(done, place.command))
+    if any(outcome.failed for outcome in done):
         raise typer.Exit(1)

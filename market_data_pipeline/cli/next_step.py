@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from market_data_pipeline.catalog.derived import DERIVED
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.series_check import SeriesCheck
@@ -20,6 +21,9 @@ def command_that_fills(place: Place, check: SeriesCheck) -> str:
     if check.is_from_broker and check.gaps:
         dates = "--start", str(check.gaps[0].first), "--end", str(check.gaps[-1].last)
         return place.command("load", series.instrument_id, str(series.spec), "--mode", "full", *dates)
+    if check.source == DERIVED and check.gaps:
+        dates = "--start", str(check.gaps[0].first), "--end", str(check.gaps[-1].last)
+        return place.command("load", series.instrument_id, str(series.spec), "--derive", "--mode", "full", *dates)
     files: list[str] = ["FILE"]
     options: list[str] = []
     if place.config is not None:
@@ -28,6 +32,15 @@ def command_that_fills(place: Place, check: SeriesCheck) -> str:
         except ConfigurationError as error:
             note(f"The watchlist is not used: {error}")  # what is stored can be told without it
     return place.command("import-csv", *files, "--instrument", series.instrument_id, "--bar", str(series.spec), *options)
+
+
+def command_that_derives_anew(place: Place, check: SeriesCheck) -> str:
+    """Return the command that derives the stale sessions of a series anew; empty if there are none."""
+    if not check.stale:
+        return ""
+    first, last = check.stale[0], check.stale[-1]
+    dates = "--start", str(first.session), "--end", str(last.session)
+    return place.command("load", check.series.instrument_id, str(check.series.spec), "--derive", "--from", str(first.finer), *dates)
 
 
 def how_to_start(place: Place) -> list[str]:

@@ -1,4 +1,4 @@
-"""The question what to do with sessions that are stored with other bars: asked only where somebody can answer."""
+"""Questions to the person at the terminal: sessions that are stored with other bars, and what a file does not tell."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.words import count
 from market_data_pipeline.domain.errors import QuestionUnanswered
 from market_data_pipeline.ingest.import_csv import Conflict, Decide, OnConflict, Prefer, nobody_to_ask
+from market_data_pipeline.sources.csv import Question
 
 _SHOWN = 10
 _NO_MERGE = "not here: values differ; start again with --prefer stored or --prefer file"
@@ -24,6 +25,21 @@ def asker(prefer: Prefer | None) -> Decide:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return nobody_to_ask
     return lambda conflicts: _ask(conflicts, prefer)
+
+
+def ask_about_file(question: Question) -> str | None:
+    """Return what the person at the terminal answers to a question about a file, or None if nobody is there or nothing is said."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    note(f"{question.text[0].upper()}{question.text[1:]}.")
+    for number, choice in enumerate(question.choices, start=1):
+        note(f"  {number}  {choice}")
+    sys.stderr.write(f"What is it? [{'a number, or ' if question.choices else ''}the value of {question.option}] ")
+    sys.stderr.flush()
+    given = sys.stdin.readline().strip()
+    if given.isdigit() and 1 <= int(given) <= len(question.choices):
+        return question.choices[int(given) - 1]
+    return given or None
 
 
 def _ask(conflicts: tuple[Conflict, ...], prefer: Prefer | None) -> OnConflict:
@@ -56,9 +72,10 @@ def _choices(conflicts: tuple[Conflict, ...], prefer: Prefer | None) -> list[OnC
 
 
 def _told(conflicts: tuple[Conflict, ...]) -> str:
-    lines = [f"{count(len(conflicts), 'session')} of the file {'is' if len(conflicts) == 1 else 'are'} stored with other bars:"]
+    noun = conflicts[0].noun
+    lines = [f"{count(len(conflicts), 'session')} of the {noun} {'is' if len(conflicts) == 1 else 'are'} stored with other bars:"]
     lines += [
-        f"  {one.session}: {count(one.stored_rows, 'bar')} stored, {one.file_rows:,} in the file; {one.different:,} that both have differ in value"
+        f"  {one.session}: {count(one.stored_rows, 'bar')} stored, {one.file_rows:,} in the {noun}; {one.different:,} that both have differ in value"
         for one in conflicts[:_SHOWN]
     ]
     if len(conflicts) > _SHOWN:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.calendars.endings import over_at
 from market_data_pipeline.catalog import Availability, Catalog, SessionRow
+from market_data_pipeline.catalog.derived import Stale, stale_sessions
 from market_data_pipeline.cli.words import listed
 from market_data_pipeline.domain.bar_types import BarSpec, Series, parse_instrument_id
 from market_data_pipeline.domain.coverage import Coverage
@@ -62,6 +63,7 @@ class SeriesCheck:
         thin: Complete sessions whose bars are few or far apart; None likewise.
         running: A session of the range that has not ended, and is not judged.
         source: Where the last stored session comes from, as the ledger says; None where there are no gaps to fill.
+        stale: Derived sessions of the range whose finer bars were replaced since.
     """
 
     stored: Availability
@@ -73,6 +75,7 @@ class SeriesCheck:
     thin: tuple[SessionRow, ...] | None = None
     running: dt.date | None = None
     source: str | None = None
+    stale: tuple[Stale, ...] = ()
 
     @property
     def series(self) -> Series:
@@ -164,6 +167,7 @@ def check_series(catalog: Catalog, stored: Availability, wanted: Wanted, *, each
     return replace(
         whole,
         partial=tuple(row for row in rows if row.coverage is Coverage.PARTIAL),
+        stale=tuple(stale_sessions(catalog, stored.series, start, end)),
         thin=tuple(row for row in rows if row.coverage is Coverage.COMPLETE and _is_thin(row, stored.series.spec)),
     )
 

@@ -152,7 +152,7 @@ def remarks(watchlist: Watchlist) -> list[str]:
     for name, universe in watchlist.universes.items():
         if universe.files is None:
             continue
-        series = [Series.of(instrument, spec) for instrument in universe.instruments for spec in universe.bars]
+        series = [Series.of(instrument, spec) for instrument in universe.instruments for spec in universe.bars if spec not in universe.derived]
         found += [
             f"{name}: there is no file {universe.files.pattern_of(one)} of {one} yet."
             for one in series

@@ -151,8 +151,59 @@ class BarSpec:
             raise ValueError(f"{self} has no fixed length")
         return self.step * _UNIT_NS[self.aggregation]
 
+    def why_not_from(self, finer: BarSpec) -> str:
+        """Return why bars of this spec cannot be made of finer ones, for a person; empty if they can."""
+        if finer.price_type is not self.price_type:
+            return f"{self.price_type} prices cannot be made of {finer.price_type} prices"
+        if finer == self:
+            return "they are the same bars"
+        weeks_and_months = (Aggregation.WEEK, Aggregation.MONTH)
+        if finer.aggregation in weeks_and_months:
+            longer = self.aggregation is Aggregation.MONTH and finer.aggregation is Aggregation.WEEK
+            return "months do not begin with a week" if longer else f"{finer} is not finer than {self}"
+        if self.is_daily_or_longer:
+            return ""  # of whole sessions, whatever their hours
+        if finer.is_daily_or_longer or finer.length_ns >= self.length_ns:
+            return f"{finer} is not finer than {self}"
+        whole = self.length_ns % finer.length_ns == 0
+        return "" if whole else f"{finer.step} {finer.aggregation} does not divide {self.step} {self.aggregation}"
+
     def __str__(self) -> str:
         return f"{self.step}-{self.aggregation}-{self.price_type}"
+
+
+@dataclass(frozen=True)
+class WantedBars:
+    """Bars that are wanted, and the finer bars that they are to be made of, if any: `5-MINUTE-LAST from 1-MINUTE-LAST`.
+
+    Attributes:
+        spec: The bars.
+        finer: What they are derived from; None where a source is asked for them.
+    """
+
+    spec: BarSpec
+    finer: BarSpec | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> WantedBars:
+        """Parse a bar spec, alone or with ` from ` and another.
+
+        Raises:
+            InvalidBarType: If either is no bar spec, or the one cannot be made of the other.
+        """
+        match text.split():
+            case [spec, word, finer] if word.lower() == "from":
+                wanted = cls(BarSpec.parse(spec), BarSpec.parse(finer))
+                assert wanted.finer is not None
+                if reason := wanted.spec.why_not_from(wanted.finer):
+                    raise InvalidBarType(f"{text!r} cannot be: {reason}.")
+                return wanted
+            case [_, word, *_] if word.lower() == "from":
+                raise InvalidBarType(f"{text!r}: write bars and the finer ones that they are made of, as 5-MINUTE-LAST from 1-MINUTE-LAST.")
+        return cls(BarSpec.parse(text))
+
+    def __str__(self) -> str:
+        return str(self.spec) if self.finer is None else f"{self.spec} from {self.finer}"
 
 
 @dataclass(frozen=True, order=True)

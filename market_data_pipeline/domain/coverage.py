@@ -63,12 +63,14 @@ class SessionAnswer:
         bars: Its bars, ordered by close, all inside the session's window; no bars if there are none.
         coverage: `COMPLETE`, `EMPTY` or `PARTIAL`.
         quality: How the bars look: `quality.measure` of them.
+        asked: What was asked for this session, where that differs from session to session; else empty, and the source's `Provenance` says it.
     """
 
     session: dt.date
     bars: BarTable
     coverage: Coverage
     quality: Quality
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Provenance:
     """Where bars come from, as it is kept in the ledger.
 
     Attributes:
-        source: `csv`, `ibkr`, `files` (found in the catalog) …
+        source: `csv`, `ibkr`, `derived`, `files` (found in the catalog) …
         asked: What was asked, for a person: a file's name, a request.
     """
 

@@ -18,7 +18,7 @@
     │   │   ├── ContractUnknown                   the broker lists no such contract
     │   │   └── ContractAmbiguous                 several contracts fit; the message lists them
     │   ├── SessionNotInSource                    the source has nothing for sessions that were asked for
-    │   └── BadRows                               rows of a file break a rule; nothing was written
+    │   └── BadRows                               rows of a file or table break a rule; nothing was written
     ├── CatalogError
     │   ├── SeriesLocked                          another process writes this series; retrying helps
     │   ├── DiskFull
@@ -27,7 +27,9 @@
     │   ├── PrecisionMismatch
     │   ├── BrokenBars                            bars of one session that no rule lets in; others go on
     │   ├── ConflictingBars                       two values for one bar and no rule which to take
+    │   ├── NotReconciled                         the catalog differs from what it was migrated from
     │   ├── NotStored                             nothing is stored of a series that was named
+    │   ├── IncompleteRange                       sessions of a range are not whole, and whole ones were asked for
     │   └── InstrumentNotFound
     └── BacktestError
         ├── DataMissing                           sessions of the range are not stored
@@ -128,7 +130,7 @@ class SessionNotInSource(SourceError):
 
 
 class BadRows(SourceError):
-    """Rows of a file break a rule; nothing was written."""
+    """Rows of a file or table break a rule; nothing was written."""
 
 
 class CatalogError(MarketDataError):
@@ -165,8 +167,16 @@ class ConflictingBars(CatalogError):
     """Two different values for one bar, and no rule which to take."""
 
 
+class NotReconciled(CatalogError):
+    """What was migrated is not in the catalog as it is in its source, or was refused."""
+
+
 class NotStored(CatalogError):
     """Nothing is stored of a series that was named."""
+
+
+class IncompleteRange(CatalogError):
+    """Sessions of a range are missing or stored in part, and only whole ones were wanted."""
 
 
 class InstrumentNotFound(CatalogError):

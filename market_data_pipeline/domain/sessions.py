@@ -62,6 +62,17 @@ def parse_date_range(start: str, end: str) -> tuple[dt.date, dt.date]:
     return first, last
 
 
+def parse_date_ends(start: str | None, end: str | None) -> tuple[dt.date | None, dt.date | None]:
+    """Parse two dates, both inclusive, of which each may be left open.
+
+    Raises:
+        InvalidDate: If either is no date, or the end lies before the start.
+    """
+    if start is not None and end is not None:
+        return parse_date_range(start, end)
+    return None if start is None else parse_date(start), None if end is None else parse_date(end)
+
+
 @dataclass(frozen=True, eq=False)
 class SessionCalendar:
     """All sessions of one calendar over some years, oldest first, as arrays of shape (n,).

@@ -18,7 +18,7 @@ from market_data_pipeline.domain.request_sizes import RequestSizes
 from market_data_pipeline.domain.source import Asked, Precision, RequestPlan
 from market_data_pipeline.ingest.import_csv import Run
 from market_data_pipeline.ingest.instruments import Defined, stored_or_fetched
-from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Refetch, load
+from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Refetch, load, stored_span
 from market_data_pipeline.ingest.modes import Mode, Reach, Span, newest_with_bars, sessions_to_ask
 from market_data_pipeline.sources.ibkr import Hours, IbkrGateway, IbkrSource
 from market_data_pipeline.sources.ibkr.heads import Heads
@@ -208,7 +208,7 @@ def prepare(catalog: Catalog, gateway: IbkrGateway, order: Order, *, run: Run = 
         SourceError: If the gateway had to be asked and could not answer.
     """
     opened = open_series(catalog, gateway, order.series, order.hours, run)
-    stored = _span(catalog, order.series)
+    stored = stored_span(catalog, order.series)
     if order.reach.needs_head(stored):
         opened, head_ns = _opened_at_head(gateway, order.series, opened)
     else:
@@ -259,14 +259,6 @@ def _sessions(
         return sessions, sessions
     coverage = catalog.coverage(series, sessions[0], sessions[-1])
     return sessions, [date for date in sessions if coverage[date].is_gap]
-
-
-def _span(catalog: Catalog, series: Series) -> Span | None:
-    """Return the first and the last stored session."""
-    found = catalog.availability(series)
-    if found is None or found.first_session is None or found.last_session is None:
-        return None
-    return Span(found.first_session, found.last_session)
 
 
 def _prepared(catalog: Catalog, gateway: IbkrGateway, order: Order, run: Run, now_ns: int | None) -> Outcome:

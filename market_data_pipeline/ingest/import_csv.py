@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, BarTable
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage, Quality, SessionAnswer
+from market_data_pipeline.domain.coverage import Coverage, Provenance, Quality, SessionAnswer
 from market_data_pipeline.domain.errors import ConflictingBars, QuestionUnanswered
 from market_data_pipeline.domain.quality import HoleRule, judge, measure
 from market_data_pipeline.domain.sessions import Partitions
@@ -24,7 +25,67 @@ from market_data_pipeline.domain.source import Precision
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
-    from market_data_pipeline.sources.csv import CsvBars, CsvSource
+    from market_data_pipeline.sources.csv import Verdict
+
+
+class OpenedBars(Protocol):
+    """Bars of one series that have all been read and checked, and wait to be stored session by session."""
+
+    @property
+    def rows(self) -> int:
+        """Good rows."""
+        ...
+
+    @property
+    def rows_bad(self) -> int:
+        """Rows that break a rule and were left out."""
+        ...
+
+    @property
+    def sessions(self) -> list[dt.date]:
+        """Sessions that have bars, oldest first."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a user should know though no row is bad."""
+        ...
+
+    @property
+    def rejects_file(self) -> Path | None:
+        """Where bad rows are listed."""
+        ...
+
+    def answers(self, dates: Collection[dt.date] | None = None) -> Iterator[SessionAnswer]:
+        """Yield each session that has bars (of those in `dates`, if given), oldest first."""
+        ...
+
+
+class Importable(Protocol):
+    """What holds the bars of one series: CSV files, a table of a database."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the ledger keeps about where the bars come from."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was read, by name."""
+        ...
+
+    @property
+    def noun(self) -> str:
+        """What a person calls it: `file`, `table`."""
+        ...
+
+    def open(self, series: Series, partitions: Partitions, precision: Precision) -> OpenedBars:
+        """Read and check every row once."""
+        ...
+
+    def verdict(self, series: Series, partitions: Partitions) -> Verdict | None:
+        """Return what files were taken for, and why; None where nothing had to be told apart."""
+        ...
 
 
 class OnConflict(StrEnum):
@@ -60,12 +121,14 @@ class Conflict:
         stored_rows: Bars stored.
         file_rows: Bars in the file.
         different: Bars that both have, with different values.
+        noun: What a person calls what is imported: `file`, `table`.
     """
 
     session: dt.date
     stored_rows: int
     file_rows: int
     different: int
+    noun: str = "file"
 
 
 Decide = Callable[[tuple[Conflict, ...]], OnConflict]
@@ -100,6 +163,7 @@ class ImportReport:
         quarantined: Bad files of the catalog that were moved away.
         dry_run: True where nothing was stored.
         seconds: Time taken.
+        read_as: What the files were taken for, and the evidence; None where nothing had to be told apart.
     """
 
     series: Series
@@ -120,6 +184,7 @@ class ImportReport:
     quarantined: tuple[str, ...]
     dry_run: bool
     seconds: float
+    read_as: Verdict | None
 
 
 def nobody_to_ask(conflicts: tuple[Conflict, ...]) -> OnConflict:
@@ -129,14 +194,15 @@ def nobody_to_ask(conflicts: tuple[Conflict, ...]) -> OnConflict:
         QuestionUnanswered: Always, with the choices.
     """
     raise QuestionUnanswered(
-        f"{_tell(conflicts)} Nothing was written. Say what to do: --on-conflict skip (keep what is stored), overwrite (take the file), "
+        f"{_tell(conflicts)} Nothing was written. Say what to do: --on-conflict skip (keep what is stored), overwrite "
+        f"(take the {conflicts[0].noun}), "
         "merge (take both), or fail."
     )
 
 
 def import_csv(
     catalog: Catalog,
-    source: CsvSource,
+    source: Importable,
     series: Series,
     precision: Precision,
     *,
@@ -145,12 +211,13 @@ def import_csv(
     decide: Decide = nobody_to_ask,
     run: Run = Run.STORE,
     wait_s: float = 10.0,
+    before_writing: Callable[[], None] | None = None,
 ) -> Generator[Imported, None, ImportReport]:
     """Import files, telling each session as it is dealt with. The files are read and checked whole before anything is written.
 
     Args:
         catalog: Where to store.
-        source: The files, open as a context.
+        source: The files (or a table), open as a context.
         series: What they hold.
         precision: Decimals of the instrument.
         on_conflict: What to do with sessions stored with other bars; `ASK` calls `decide`.
@@ -158,6 +225,7 @@ def import_csv(
         decide: Asks a person.
         run: Store, or tell only.
         wait_s: Seconds to wait for another process that writes the series.
+        before_writing: Called once the files are read and found good, and before anything is stored.
 
     Raises:
         BadRows: If rows break a rule; nothing was written.
@@ -170,18 +238,20 @@ def import_csv(
     opened = source.open(series, partitions, precision)
     if run is Run.DRY:
         catalog.require_same(series, precision, source.provenance.convention)
-        steps = _Import(catalog, series, partitions, opened, None)
+        steps = _Import(catalog, series, partitions, opened, None, source.noun)
         counts = yield from steps.go(on_conflict, prefer, decide)
         quarantined: tuple[str, ...] = ()
     else:
+        if before_writing is not None:
+            before_writing()
         with catalog.writer(series, precision, source.provenance, wait_s) as writer:
             writer.require_room_for(opened.rows, len(opened.sessions))
-            steps = _Import(catalog, series, partitions, opened, writer)
+            steps = _Import(catalog, series, partitions, opened, writer, source.noun)
             counts = yield from steps.go(on_conflict, prefer, decide)
             quarantined = tuple(f"{item.file.name}: {item.reason}" for item in writer.quarantined)
     return ImportReport(
         series=series,
-        files=tuple(path.name for path in source.paths),
+        files=source.names,
         rows_read=opened.rows + opened.rows_bad,
         rows_bad=opened.rows_bad,
         bars_written=steps.bars_written,
@@ -198,13 +268,15 @@ def import_csv(
         quarantined=quarantined,
         dry_run=run is Run.DRY,
         seconds=time.monotonic() - started,
+        read_as=source.verdict(series, partitions),
     )
 
 
 class _Import:
     """One import under way; without a writer it only tells."""
 
-    def __init__(self, catalog: Catalog, series: Series, partitions: Partitions, opened: CsvBars, writer: SeriesWriter | None) -> None:
+    def __init__(self, catalog: Catalog, series: Series, partitions: Partitions, opened: OpenedBars, writer: SeriesWriter | None, noun: str) -> None:
+        self._noun = noun
         self._catalog, self._series, self._partitions, self._opened, self._writer = catalog, series, partitions, opened, writer
         self._before = {row.session: row for row in catalog.sessions(series)}
         # Sessions of which the file holds all stored bars and more, and sessions of which it holds a part and nothing else.
@@ -221,8 +293,8 @@ class _Import:
             raise ConflictingBars(f"{_tell(conflicts)} Nothing was written. Choose --on-conflict skip, overwrite or merge.")
         if on_conflict is OnConflict.MERGE and prefer is None and (torn := tuple(c for c in conflicts if c.different)):
             raise ConflictingBars(
-                f"{sum(c.different for c in torn):,} bars have one value in the catalog and another in the file ({_dates(torn)}). "
-                f"Neither was taken; nothing was written. {self._example(torn[0])}Choose --prefer stored or --prefer file."
+                f"{sum(c.different for c in torn):,} bars have one value in the catalog and another in the {self._noun} ({_dates(torn)}). "
+                f"Neither was taken; nothing was written. {self._example(torn[0])}Choose --prefer stored or --prefer {self._noun}."
             )
         counts = dict.fromkeys(("stored", "replaced", "merged", "skipped", "unchanged"), 0)
         disputed = {conflict.session for conflict in conflicts}
@@ -252,7 +324,7 @@ class _Import:
                 # One holds all of the other's bars: taking the fuller one loses and changes nothing.
                 (self._fuller if len(ours) == len(stored) else self._lesser).add(answer.session)
                 continue
-            found.append(Conflict(answer.session, len(stored), len(answer.bars), different))
+            found.append(Conflict(answer.session, len(stored), len(answer.bars), different, self._noun))
         return tuple(found)
 
     def _resolve(self, answer: SessionAnswer, disputed: bool, on_conflict: OnConflict, prefer: Prefer | None) -> tuple[str, SessionAnswer]:
@@ -312,7 +384,7 @@ class _Import:
         i = int(np.flatnonzero(~mine.same_values(new))[0])
         opens = np.datetime64(int(mine.ts_event[i]), "ns")
         values = [", ".join(f"{name} {_exact(bars, name, i)}" for name in VALUE_COLUMNS) for bars in (mine, new)]
-        return f"For example the bar of {str(opens)[:19]} UTC: stored {values[0]}; file {values[1]}. "
+        return f"For example the bar of {str(opens)[:19]} UTC: stored {values[0]}; {self._noun} {values[1]}. "
 
 
 def _shared(stored: BarTable, new: BarTable) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -332,7 +404,8 @@ def _dates(conflicts: tuple[Conflict, ...]) -> str:
 
 def _tell(conflicts: tuple[Conflict, ...]) -> str:
     one = conflicts[0]
+    noun = one.noun
     return (
-        f"{len(conflicts):,} of the file's sessions are stored with other bars: {_dates(conflicts)}. "
-        f"On {one.session} the catalog holds {one.stored_rows:,} bars and the file {one.file_rows:,}; {one.different:,} of both differ in value."
+        f"{len(conflicts):,} of the {noun}'s sessions are stored with other bars: {_dates(conflicts)}. "
+        f"On {one.session} the catalog holds {one.stored_rows:,} bars and the {noun} {one.file_rows:,}; {one.different:,} of both differ in value."
     )

@@ -27,6 +27,7 @@ from market_data_pipeline.ingest.inbox_report import SUFFIX, report_text
 from market_data_pipeline.ingest.inbox_rules import InboxRules, Meaning, meaning_of, sidecar_of
 from market_data_pipeline.ingest.instruments import stored_or_defined
 from market_data_pipeline.sources.csv import CsvLayout, CsvSource, layout_from_mapping, read_layout
+from market_data_pipeline.sources.csv.layout import Prices
 
 LOCK = ".inbox.lock"
 # A file on which the process dies each time must not be tried for ever.
@@ -195,6 +196,9 @@ class _One:
             time_zone=how.time_zone,
             stamp=how.stamp,
             delimiter=how.delimiter,
+            time_form=how.time_form,
+            symbol=how.symbol,
+            prices=Prices.ADJUSTED if how.adjusted else Prices.AS_WRITTEN,
             skip_bad_rows=how.skip_bad_rows,
             rejects_dir=self._inbox.folder / REJECTED,
             accept_holes=how.accept_holes,

@@ -40,12 +40,19 @@ def command(file: Path, meaning: Meaning, error: MarketDataError, catalog: Path)
     zone, stamp = how.time_zone, how.stamp
     if isinstance(error, QuestionUnanswered):
         zone, stamp = zone or "America/New_York", stamp or "open"
-    for option, value in (("--timezone", zone), ("--stamp", stamp), ("--delimiter", how.delimiter)):
+    for option, value in (
+        ("--timezone", zone),
+        ("--stamp", stamp),
+        ("--delimiter", how.delimiter),
+        ("--time-form", how.time_form),
+        ("--symbol", how.symbol),
+    ):
         words += [option, value] if value is not None else []
     if isinstance(error, ConflictingBars):
         words += ["--on-conflict", "merge", "--prefer", "file"]
     elif how.on_conflict != "fail":
         words += ["--on-conflict", how.on_conflict, *(["--prefer", how.prefer] if how.prefer else [])]
     words += ["--skip-bad-rows"] if isinstance(error, BadRows) or how.skip_bad_rows else []
+    words += ["--adjusted"] if how.adjusted else []
     words += ["--accept-holes"] if how.accept_holes else []
     return shlex.join(words)

@@ -1,4 +1,6 @@
-"""What the files of the inbox hold: rules by name in `config/inbox.yaml`, or a sidecar beside a file. Nothing is guessed from a file's content.
+"""What the files of the inbox hold: rules by name in `config/inbox.yaml`, or a sidecar beside a file.
+
+How a file is written is told by evidence, as for `mdp import-csv`. Nobody can be asked, so a file that leaves something open is rejected.
 
     rests_s: 10
     rules:
@@ -60,9 +62,12 @@ class HowToRead(Section):
     """How a file is read, and what to do with sessions that are stored with other bars.
 
     Attributes:
-        layout: A known layout's name, a layout file (relative to the project), or a description; none is by the header.
+        layout: A known layout's name, a layout file (relative to the project), or a description; none is told by evidence.
         time_zone: Zone of times without an offset.
         stamp: Which end of a bar its time names.
+        time_form: How times are written, if day and month could be exchanged.
+        symbol: Whose rows to take of a file with several symbols.
+        adjusted: Store prices scaled to the column of adjusted closes.
         delimiter: One character, or comma, semicolon, tab, pipe; none is found.
         skip_bad_rows: Store the good rows, and list the bad ones in a file.
         accept_holes: Take long stretches without bars for thin trading.
@@ -73,6 +78,9 @@ class HowToRead(Section):
     layout: str | Mapping[str, Any] | None = None
     time_zone: str | None = None
     stamp: Literal["open", "close"] | None = None
+    time_form: str | None = None
+    symbol: str | None = None
+    adjusted: bool = False
     delimiter: str | None = None
     skip_bad_rows: bool = False
     accept_holes: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
@@ -17,6 +17,7 @@ from market_data_pipeline.domain.coverage import Coverage, SessionAnswer
 from market_data_pipeline.domain.errors import BrokenBars, InvalidDate
 from market_data_pipeline.domain.sessions import date_of
 from market_data_pipeline.domain.source import Asked, BarSource, Precision, RequestPlan, SessionFailure, SourceNews
+from market_data_pipeline.ingest.modes import Span
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
@@ -105,6 +106,7 @@ def load(
     sessions: Sequence[dt.date],
     *,
     refetch: Refetch = Refetch.NO,
+    again: Collection[dt.date] = (),
     wait_s: float = 10.0,
     now_ns: int | None = None,
 ) -> Generator[LoadEvent, None, LoadReport]:
@@ -119,6 +121,7 @@ def load(
         precision: Decimals of the instrument.
         sessions: Dates of sessions; each must be a session of the series' calendar, and over or running.
         refetch: Whether to ask again for what is stored whole.
+        again: Sessions that are asked for again in any case, because what is stored of them is out of date.
         wait_s: Seconds to wait for another process that writes the series.
         now_ns: What counts as now, UTC nanoseconds; by default the clock.
 
@@ -144,7 +147,7 @@ def load(
     with catalog.writer(series, precision, source.provenance, wait_s) as writer:
         before = {row.session: row for row in catalog.sessions(series)}
         whole = {date: row for date, row in before.items() if not row.coverage.is_gap}
-        missing = wanted if refetch is Refetch.YES else [date for date in wanted if date not in whole]
+        missing = wanted if refetch is Refetch.YES else [date for date in wanted if date not in whole or date in again]
         asked = Asked(series, partitions, precision, missing, _usual_share(before, missing))
         asked_for = set(missing)
         cached = tuple(whole[date] for date in wanted if date not in asked_for)
@@ -196,6 +199,25 @@ def load(
         partial=tuple(partial),
         empty=tuple(sorted(empty)),
     )
+
+
+def named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Generator[tuple[Series, LoadEvent], None, LoadReport]:
+    """Yield the events of a load with the name of its series; return its report."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            report: LoadReport = end.value
+            return report
+        yield series, event
+
+
+def stored_span(catalog: Catalog, series: Series) -> Span | None:
+    """Return the first and the last stored session of a series; None where nothing is stored."""
+    found = catalog.availability(series)
+    if found is None or found.first_session is None or found.last_session is None:
+        return None
+    return Span(found.first_session, found.last_session)
 
 
 def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | None) -> SessionRow | SessionFailure:

@@ -11,15 +11,23 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import DataMissing, SourceUnavailable
+from market_data_pipeline.ingest.derive import open_derived
 from market_data_pipeline.ingest.from_broker import open_series
-from market_data_pipeline.ingest.load import LoadEvent, LoadReport, load
+from market_data_pipeline.ingest.load import LoadEvent, LoadReport, load, named
 
 if TYPE_CHECKING:
     from market_data_pipeline.sources.ibkr import IbkrGateway
 
 
 def fetch_missing(
-    catalog: Catalog, gateway: Callable[[], IbkrGateway], wanted: Sequence[Series], start: dt.date, end: dt.date, *, wait_s: float = 10.0
+    catalog: Catalog,
+    gateway: Callable[[], IbkrGateway],
+    wanted: Sequence[Series],
+    start: dt.date,
+    end: dt.date,
+    *,
+    finer_of: Callable[[Series], Series | None] = lambda series: None,
+    wait_s: float = 10.0,
 ) -> Generator[tuple[Series, LoadEvent], None, tuple[LoadReport, ...]]:
     """Fill the gaps of some series between two dates, telling what happens as it happens. Where nothing is missing, nobody is asked.
 
@@ -29,6 +37,7 @@ def fetch_missing(
         wanted: The series.
         start: First session, inclusive.
         end: Last session, inclusive.
+        finer_of: Says which series a series is derived from, and so not asked for; None for those that are asked for.
         wait_s: Seconds to wait for another process that writes a series.
 
     Yields:
@@ -43,28 +52,36 @@ def fetch_missing(
         CatalogError: If storing fails.
     """
     reports = []
-    for series in wanted:
-        gaps = catalog.gaps(series, start, end)
-        sessions = [date for gap in gaps for date in partitions_of(series).dates_between(gap.first, gap.last)]
+    for series in _finer_first(catalog, wanted, start, end, finer_of):
+        sessions = _missing(catalog, series, start, end)
         if not sessions:
             continue
+        finer = finer_of(series)
         try:
-            opened = open_series(catalog, gateway(), series)
-            with closing(load(catalog, opened.source, series, opened.instrument.precision, sessions, wait_s=wait_s)) as steps:
-                reports.append((yield from _named(series, steps)))
+            opened = open_series(catalog, gateway(), series) if finer is None else open_derived(catalog, series, finer)
+            with closing(load(catalog, opened.source, series, opened.precision, sessions, wait_s=wait_s)) as steps:
+                reports.append((yield from named(series, steps)))
         except SourceUnavailable as error:
             raise DataMissing(_not_found(series, sessions, error)) from error
     return tuple(reports)
 
 
-def _named(series: Series, steps: Generator[LoadEvent, None, LoadReport]) -> Generator[tuple[Series, LoadEvent], None, LoadReport]:
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            report: LoadReport = end.value
-            return report
-        yield series, event
+def _missing(catalog: Catalog, series: Series, start: dt.date, end: dt.date) -> list[dt.date]:
+    gaps = catalog.gaps(series, start, end)
+    return [date for gap in gaps for date in partitions_of(series).dates_between(gap.first, gap.last)]
+
+
+def _finer_first(
+    catalog: Catalog, wanted: Sequence[Series], start: dt.date, end: dt.date, finer_of: Callable[[Series], Series | None]
+) -> list[Series]:
+    """Return the series, and before each that is derived and has gaps the finer one, once each."""
+    found: list[Series] = []
+    for series in wanted:
+        chain = [series]
+        while (finer := finer_of(chain[-1])) is not None and _missing(catalog, chain[-1], start, end):
+            chain.append(finer)
+        found += reversed(chain)
+    return list(dict.fromkeys(found))
 
 
 def _not_found(series: Series, sessions: Sequence[dt.date], error: SourceUnavailable) -> str:

@@ -107,7 +107,7 @@ def _fetch(context: RunContext, catalog: "Catalog", spec: "BacktestSpec", watchl
 
     shown = Materializations(context)
     try:
-        for series, event in fetch_missing(catalog, gateway, spec.all_series, spec.start, spec.end):
+        for series, event in fetch_missing(catalog, gateway, spec.all_series, spec.start, spec.end, finer_of=watchlist.finer_of):
             if isinstance(event, Stored):
                 if (key := bars_key_of(watchlist, series)) is not None:
                     shown.add(session_materialization(key, series, event.row, {"outcome": "fetched for a backtest"}))

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
 from pydantic import Field
 
 from market_data_pipeline.catalog import Catalog, SessionRow
@@ -21,12 +22,13 @@ from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.checks import check_specs, evaluate
 from market_data_pipeline.orchestration.failures import one_clear_message
+from market_data_pipeline.orchestration.job_names import bars_name
 from market_data_pipeline.orchestration.materializations import Materializations, RunContext
 from market_data_pipeline.orchestration.metadata import BAR_COLUMNS, picture_of_closes, session_metadata
 from market_data_pipeline.orchestration.partitions import UniversePartitions, asked_sessions
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.sources import source_of
-from market_data_pipeline.watchlist import Watchlist
+from market_data_pipeline.watchlist import Universe, Watchlist
 
 if TYPE_CHECKING:
     from dagster._core.definitions.metadata import RawMetadataValue
@@ -55,7 +57,7 @@ def _count(number: int, one: str) -> str:
 
 def bars_key(name: str, spec: str) -> dg.AssetKey:
     """Return the asset key of a universe's bars: `us_equities/bars_1_minute_last`."""
-    return dg.AssetKey([name, f"bars_{spec.lower().replace('-', '_')}"])
+    return dg.AssetKey([name, bars_name(spec)])
 
 
 def bars_key_of(watchlist: Watchlist, series: Series) -> dg.AssetKey | None:
@@ -88,21 +90,23 @@ def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) 
     """Make the bars asset of a universe and bar spec."""
     key = bars_key(partitions.name, spec)
     universe = partitions.universe
-    origin = universe.files.csv if universe.files is not None else "Interactive Brokers"
+    finer = universe.derived.get(spec)
+    origin = f"derived from {finer}" if finer else f"from {universe.files.csv if universe.files is not None else 'Interactive Brokers'}"
+    upstream = dg.AssetDep(bars_key(partitions.name, finer), partition_mapping=_mapping(universe, spec, finer)) if finer else None
     with beta_parameters():
 
         @dg.asset(
             key=key,
             partitions_def=partitions.bars(spec),
-            deps=[dg.AssetKey([partitions.name, "instruments"])],
+            deps=[dg.AssetKey([partitions.name, "instruments"]), *([upstream] if upstream else [])],
             check_specs=check_specs(key),
             output_required=False,
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=partitions.name,
-            kinds={"parquet", "nautilus", "csv" if universe.files else "ibkr"},
+            kinds={"parquet", "nautilus", *([] if finer else ["csv" if universe.files else "ibkr"])},
             owners=["team:market-data"],
             description=(
-                f"Bars {spec} of {len(universe.instruments)} instruments by the calendar {universe.calendar}, from {origin}. "
+                f"Bars {spec} of {len(universe.instruments)} instruments by the calendar {universe.calendar}, {origin}. "
                 "One partition is one session of one instrument. What is stored whole is not asked for again; a range of sessions is one run, "
                 "and each session is stored, and shown here, as soon as it is whole."
             ),
@@ -123,6 +127,12 @@ def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) 
                 run.fail_if_incomplete()
 
     return bars
+
+
+def _mapping(universe: Universe, spec: str, finer: str) -> dg.PartitionMapping:
+    """Return which finer partitions a derived one is made of: the same session, or those of its week or month, which Dagster need not know."""
+    same = np.array_equal(universe.partitions(spec).days, universe.partitions(finer).days)
+    return dg.IdentityPartitionMapping() if same else dg.AllPartitionMapping()
 
 
 class BarsRun:
@@ -166,7 +176,9 @@ class BarsRun:
         series = Series.of(instrument, self._spec)
         refetch = Refetch.YES if self._config.refetch else Refetch.NO
         with source_of(self._watchlist, self._partitions.universe, series, self.catalog, self._gateway) as opened:
-            steps = load(self.catalog, opened.source, series, opened.precision, sessions, refetch=refetch, wait_s=self._config.wait_s)
+            steps = load(
+                self.catalog, opened.source, series, opened.precision, sessions, refetch=refetch, again=opened.stale, wait_s=self._config.wait_s
+            )
             # Closed here and not by chance later: a run that is cancelled still brings the ledger up to date.
             with closing(steps):
                 try:

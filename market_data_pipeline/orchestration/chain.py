@@ -16,6 +16,7 @@ from market_data_pipeline.backtest import list_results
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.orchestration.backtests import spec_names
 from market_data_pipeline.orchestration.failures import ClearFailure, one_clear_message
+from market_data_pipeline.orchestration.job_names import bars_jobs
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, UniversePartitions, range_tags, unbroken
 from market_data_pipeline.orchestration.resources import place
 from market_data_pipeline.watchlist import read_watchlist
@@ -34,7 +35,10 @@ def calls(instance: dg.DagsterInstance) -> Iterator[tuple[str, dict[str, str]]]:
             yield f"{name}_instruments", range_tags(first_id, last_id)
             if last is not None:
                 start = partitions.universe.partitions(universe.bars[0]).dates_between(universe.start, last)[0]
-                yield f"{name}_bars", range_tags(f"{start}|{first_id}", f"{last}|{last_id}")
+                tags = range_tags(f"{start}|{first_id}", f"{last}|{last_id}")
+                yield f"{name}_bars", tags
+                if (derived := f"{name}_derived_bars") in bars_jobs(partitions):
+                    yield derived, tags
             yield f"{name}_availability", range_tags(first_id, last_id)
     for spec in spec_names(place("MDP_BACKTEST_SPECS", "backtests")):
         yield "backtest", {PARTITION_TAG: spec}

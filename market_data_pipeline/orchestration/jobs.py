@@ -7,28 +7,16 @@ from functools import cache
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 
 # `define_asset_job` returns it, and Dagster exports no name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from market_data_pipeline.orchestration.backtests import AD_HOC, FROM_SPEC, SPECS, spec_names
 from market_data_pipeline.orchestration.bars import bars_key
+from market_data_pipeline.orchestration.job_names import bars_jobs
 from market_data_pipeline.orchestration.partitions import UniversePartitions, register
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
-
-
-def bars_jobs(partitions: UniversePartitions) -> dict[str, list[str]]:
-    """Return the bar specs of each bars job of a universe, by the job's name.
-
-    Bar specs that do not share the partitions of the first (weeks and months) have a job of their own, named like their asset.
-    """
-    name, universe = partitions.name, partitions.universe
-    first = universe.partitions(universe.bars[0]).days
-    together = [spec for spec in universe.bars if np.array_equal(universe.partitions(spec).days, first)]
-    alone = {"_".join(bars_key(name, spec).path): [spec] for spec in universe.bars if spec not in together}
-    return {f"{name}_bars": together} | alone
 
 
 def universe_jobs(partitions: UniversePartitions) -> list[Job]:
@@ -49,8 +37,10 @@ def universe_jobs(partitions: UniversePartitions) -> list[Job]:
             description=f"Say what is stored of {name}, and what is missing.",
         ),
     ]
-    for job_name, (spec,) in others:
-        jobs.append(dg.define_asset_job(job_name, dg.AssetSelection.assets(bars_key(name, spec)), description=f"Store {spec} bars of {name}."))
+    for job_name, specs in others:
+        derived = partitions.universe.derived.keys() >= set(specs)
+        said = f"Derive {', '.join(specs)} bars of {name} from stored finer ones; asks nobody." if derived else f"Store {specs[0]} bars of {name}."
+        jobs.append(dg.define_asset_job(job_name, dg.AssetSelection.assets(*(bars_key(name, spec) for spec in specs)), description=said))
     return jobs
 
 

@@ -82,7 +82,7 @@ def chain_of(universes: Sequence[UniversePartitions], specs: Sequence[str], conf
     universe = partitions.universe
     if config.backtest and config.backtest not in specs:
         raise ConfigurationError(f"backtest: there is no spec {config.backtest!r} in backtests/. There are: {', '.join(specs) or 'none'}.")
-    wanted = [str(BarSpec.parse(text)) for text in config.bars] or list(universe.bars)
+    wanted = sorted([str(BarSpec.parse(text)) for text in config.bars] or universe.bars, key=universe.order_of)
     if unknown := [spec for spec in wanted if spec not in universe.bars]:
         raise ConfigurationError(f"bars: {partitions.name} has no {', '.join(unknown)}. It has {', '.join(universe.bars)}.")
     first = parse_date(config.start) if config.start else universe.start

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import numpy as np
 
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.sessions import SessionRange
+from market_data_pipeline.orchestration.job_names import job_of
 from market_data_pipeline.orchestration.partitions import range_tags
 
 if TYPE_CHECKING:
@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 _GAPS_SHOWN = 50
 
 
-def bars_job(partitions: UniversePartitions, spec: str) -> str:
-    """Return the name of the job that stores bars of a spec: specs that do not share the sessions of the first have one of their own."""
-    universe = partitions.universe
-    together = np.array_equal(universe.partitions(spec).days, universe.partitions(universe.bars[0]).days)
-    return f"{partitions.name}_bars" if together else f"{partitions.name}_bars_{spec.lower().replace('-', '_')}"
-
-
 def load_command(partitions: UniversePartitions, series: Series, gap: SessionRange) -> str:
-    """Return the `mdp` command that fills a gap of a series: from the broker, or from the file that the universe names."""
+    """Return the `mdp` command that fills a gap of a series: from the broker, from the file that the universe names, or from finer bars."""
     universe = partitions.universe
+    if (finer := universe.derived.get(str(series.spec))) is not None:
+        dates = ["--start", str(gap.first), "--end", str(gap.last)]
+        return shlex.join(["mdp", "load", series.instrument_id, str(series.spec), "--derive", "--from", finer, "--mode", "full", *dates])
     if universe.files is None:
         hours = ["--hours", universe.hours] if universe.hours else []
         dates = ["--start", str(gap.first), "--end", str(gap.last)]
@@ -49,7 +45,7 @@ def load_command(partitions: UniversePartitions, series: Series, gap: SessionRan
 def job_command(partitions: UniversePartitions, series: Series, gap: SessionRange) -> str:
     """Return the `dagster job execute` command that asks the universe's source for a gap of a series."""
     ends = range_tags(*(f"{date}|{series.instrument_id}" for date in (gap.first, gap.last)))
-    job = bars_job(partitions, str(series.spec))
+    job = job_of(partitions, str(series.spec))
     return f"dagster job execute -m market_data_pipeline.definitions -j {job} --tags '{json.dumps(ends)}'"
 
 

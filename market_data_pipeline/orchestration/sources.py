@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import SourceUnavailable
 from market_data_pipeline.ingest.instruments import stored_or_defined
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from market_data_pipeline.catalog import Catalog
-    from market_data_pipeline.domain.bar_types import Series
     from market_data_pipeline.domain.source import BarSource, Precision
     from market_data_pipeline.sources.csv import CsvLayout
     from market_data_pipeline.sources.ibkr import IbkrGateway
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenedSource:
-    """A source that can be asked for bars of one series, at these decimals."""
+    """A source that can be asked for bars of one series.
+
+    Attributes:
+        source: The source.
+        precision: Decimals of the instrument.
+        stale: Sessions that are stored whole and out of date, because the finer bars that they were derived from were replaced.
+    """
 
     source: BarSource
     precision: Precision
+    stale: frozenset[dt.date] = frozenset()
 
 
 @contextmanager
@@ -35,6 +43,8 @@ def source_of(
     watchlist: Watchlist, universe: Universe, series: Series, catalog: Catalog, gateway: Callable[[], IbkrGateway]
 ) -> Iterator[OpenedSource]:
     """Open the source of a series, and free what it holds afterwards. The instrument's definition is stored first.
+
+    For bars that the universe derives, that is the stored series of finer bars; nobody is asked.
 
     Args:
         watchlist: Knows where files and definitions are.
@@ -46,7 +56,14 @@ def source_of(
     Raises:
         SourceUnavailable: If no file of the series exists, or no gateway answers.
         InstrumentNotFound: If none is stored and none is known.
+        NotStored: If bars are derived, and nothing of the finer series is stored.
     """
+    if (finer := universe.derived.get(str(series.spec))) is not None:
+        from market_data_pipeline.ingest.derive import open_derived
+
+        derived = open_derived(catalog, series, Series.of(series.instrument_id, finer))
+        yield OpenedSource(derived.source, derived.precision, derived.stale)
+        return
     if universe.files is None:
         from market_data_pipeline.ingest.from_broker import open_series
         from market_data_pipeline.sources.ibkr import Hours
@@ -62,6 +79,7 @@ def source_of(
 @contextmanager
 def _csv_source(watchlist: Watchlist, files: CsvFiles, series: Series, catalog: Catalog) -> Iterator[BarSource]:
     from market_data_pipeline.sources.csv import CsvSource
+    from market_data_pipeline.sources.csv.layout import Prices
 
     paths = files.paths(watchlist.project, series)
     if not paths:
@@ -74,6 +92,9 @@ def _csv_source(watchlist: Watchlist, files: CsvFiles, series: Series, catalog: 
         _layout(files.layout, watchlist.project),
         time_zone=files.time_zone,
         stamp=files.stamp,
+        time_form=files.time_form,
+        symbol=files.symbol,
+        prices=Prices.ADJUSTED if files.adjusted else Prices.AS_WRITTEN,
         skip_bad_rows=files.skip_bad_rows,
         rejects_dir=catalog.root / "rejects",
         accept_holes=files.accept_holes,

@@ -207,7 +207,7 @@ def availability_is_up_to_date(days: TradingDays) -> None:
     assert {name: (facts["dagster/row_count"], facts["sessions_in_gaps"]) for name, facts in newest.items()} == dict.fromkeys(
         TEN, (sum(MINUTES.values()), 0)
     )
-    assert days.ticks("refresh")[-1].said == "Availability and backtests are up to date with the bars of 10 series."
+    assert days.ticks("refresh")[-1].said == "Availability, backtests and derived bars are up to date with the bars of 10 series."
 
 
 # What the page tells

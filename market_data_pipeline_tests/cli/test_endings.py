@@ -15,7 +15,7 @@ from market_data_pipeline_tests.cli.conftest import Mdp
 from market_data_pipeline_tests.cli.stored import store_whole
 
 
-@pytest.mark.parametrize("group", [[], ["ibkr"], ["load"], ["ibkr", "simulate"]])
+@pytest.mark.parametrize("group", [[], ["ibkr"], ["load"], ["ibkr", "simulate"], ["catalog", "export"]])
 def test_help_shows_examples_and_stays_off_heavy_imports(mdp: Mdp, group: list[str]) -> None:
     ended = mdp(*group, "--help")
     assert ended.code == 0
@@ -41,7 +41,19 @@ def test_check_stays_off_what_it_does_not_need(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["import-csv", "load", "check", "instruments", "instruments refresh", "ibkr", "ibkr status", "ibkr ranges", "backtest run", "catalog verify"],
+    [
+        "import-csv",
+        "load",
+        "check",
+        "instruments",
+        "instruments refresh",
+        "ibkr",
+        "ibkr status",
+        "ibkr ranges",
+        "backtest run",
+        "catalog verify",
+        "catalog export",
+    ],
 )
 def test_every_command_has_help(mdp: Mdp, command: str) -> None:
     ended = mdp(*command.split(), "--help")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -359,3 +360,57 @@ def test_real_bars_with_offsets_and_closes(mdp: Mdp, root: Path, market_data: Pa
     ended = mdp("import-csv", file, *series, "--layout", "ibkr-closes", "--catalog", root, "--json")
     # The count of rows in the file's description (market-data/README.md).
     assert (ended.code, ended.json["bars_written"]) == (0, 45_238)
+
+
+def undeclared(file: Path, root: Path, *more: str | Path) -> list[str | Path]:
+    return ["import-csv", file, "--bar", "1-MINUTE-LAST", "--instruments", "aapl.yaml", "--catalog", root, *more]
+
+
+def test_a_week_of_minutes_needs_no_declaration(mdp: Mdp, root: Path) -> None:
+    ended = mdp(*undeclared(write_csv(Path("aapl.csv"), WEEK), root, "--instrument", "AAPL.NASDAQ", "--json"))
+    assert ended.code == 0
+    told = json.loads(ended.out)["read_as"]
+    assert (told["layout"], told["time_zone"], told["stamp"]) == ("generic", "America/New_York", "open")
+    assert any("first stamp of a session 09:30, last 15:59" in line for line in told["evidence"])
+    assert stored_sessions(root) == WEEK
+
+
+def test_a_person_at_the_terminal_is_asked_for_what_the_file_does_not_tell(root: Path, sit_at: SitAt) -> None:
+    terminal = sit_at(undeclared(write_csv(Path("aapl.csv"), WEEK[:1]), root, "--instrument", "AAPL.NASDAQ"))
+    terminal.read_until("the value of --timezone]")
+    terminal.type("America/New_York")
+    terminal.read_until("the value of --stamp]")
+    terminal.type("1")
+    assert terminal.end() == 0
+    assert "1 session stored" in terminal.shown
+    assert stored_sessions(root) == WEEK[:1]
+
+
+def test_a_refused_file_defines_no_instrument(mdp: Mdp, root: Path) -> None:
+    Path("aapl.csv").write_text("timestamp,open,high,low,close,volume\n2024-02-05 09:30,1,1,1,x,1\n")
+    assert mdp(*arguments("aapl.csv", root)).code == 1
+    assert Catalog.open(root).instruments.ids() == []
+
+
+def test_symbols_of_one_file_are_mapped_to_instruments(mdp: Mdp, root: Path) -> None:
+    Path("two.csv").write_text(
+        "symbol,timestamp,open,high,low,close,volume,trade_count,vwap\n"
+        "AAPL,2024-02-05T14:30:00Z,182,182.5,181.9,182.4,100,5,182.2\nIBM,2024-02-05T14:30:00Z,160,160.5,159.9,160.4,90,5,160.2\n"
+    )
+    Path("aapl.yaml").write_text(f'{AAPL_YAML}  - {{id: "IBM.NYSE", type: equity, currency: USD, price_precision: 2}}\n')
+    ended = mdp(*undeclared(Path("two.csv"), root, "--map", "AAPL=AAPL.NASDAQ", "--map", "IBM=IBM.NYSE"))
+    assert ended.code == 0
+    assert ended.out.count("1 bar written") == 2
+    assert "1 rows of other symbols were left out" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "Say what the files hold"),
+        (("--map", "AAPL"), "is not NAME=ID"),
+        (("--map", "AAPL=AAPL.NASDAQ", "--instrument", "AAPL.NASDAQ"), "leave out --instrument"),
+    ],
+)
+def test_what_a_file_holds_has_to_be_said_once(mdp: Mdp, root: Path, more: tuple[str, ...], said: str) -> None:
+    refused(mdp(*undeclared(write_csv(Path("aapl.csv"), WEEK[:1]), root, *more)), 2, said)

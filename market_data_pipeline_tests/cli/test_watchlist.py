@@ -125,6 +125,7 @@ def test_universes_are_listed(mdp: Mdp, watchlist: Path) -> None:
         "source": "ibkr",
         "hours": "all",
         "bars": ["15-MINUTE-MID"],
+        "derived": {},
         "instruments": ["EUR/USD.IDEALPRO"],
     }
 
@@ -173,3 +174,45 @@ def test_no_watchlist_says_how_to_name_one(mdp: Mdp) -> None:
     ended = mdp("watchlist", "validate")
     assert ended.code == 2
     assert "Name one with --config YAML, or with the environment variable MDP_CONFIG." in ended.err
+
+
+_DERIVED = """universes:
+  stocks:
+    calendar: NYSE
+    start: 2024-01-02
+    bars:
+      - "1-MINUTE-LAST"
+      - "{bars}"
+    instruments: ["AAPL.NASDAQ"]
+    source: ibkr
+"""
+
+
+@pytest.mark.parametrize(
+    ("bars", "mistake"),
+    [
+        ("1-HOUR-LAST from 2-MINUTE-LAST", 'the universe has no bars 2-MINUTE-LAST. Add "2-MINUTE-LAST" to its bars'),
+        ("5-MINUTE-LAST from 5-MINUTE-LAST", "they are the same bars"),
+        ("5-MINUTE-LAST from 15-MINUTE-LAST", "15-MINUTE-LAST is not finer than 5-MINUTE-LAST"),
+        ("3-MINUTE-LAST from 2-MINUTE-LAST", "2 MINUTE does not divide 3 MINUTE"),
+        ("5-MINUTE-LAST from 1-MINUTE-MID", "LAST prices cannot be made of MID prices"),
+        ("5-MINUTE-LAST from", "write bars and the finer ones that they are made of"),
+    ],
+)
+def test_bars_that_cannot_be_derived_are_refused_at_their_line(mdp: Mdp, tmp_path: Path, bars: str, mistake: str) -> None:
+    path = tmp_path / "derived.yaml"
+    path.write_text(_DERIVED.replace("{bars}", bars))
+    ended = mdp("watchlist", "validate", "--config", path)
+    assert ended.code == 1
+    said = ended.out + ended.err
+    assert f"{path}, line 7: universes.stocks.bars[1]" in said
+    assert mistake in said
+
+
+def test_derived_bars_are_listed_as_they_are_written(mdp: Mdp, tmp_path: Path) -> None:
+    path = tmp_path / "derived.yaml"
+    path.write_text(_DERIVED.replace("{bars}", "1-HOUR-LAST from 1-MINUTE-LAST"))
+    assert mdp("watchlist", "validate", "--config", path).code == 0
+    universe = read_watchlist(path).universes["stocks"]
+    assert (universe.bars, universe.derived) == (("1-MINUTE-LAST", "1-HOUR-LAST"), {"1-HOUR-LAST": "1-MINUTE-LAST"})
+    assert "1-MINUTE-LAST, 1-HOUR-LAST from 1-MINUTE-LAST" in " ".join(mdp("watchlist", "list", "--config", path).out.split())

@@ -9,6 +9,7 @@ import pytest
 from market_data_pipeline_tests.conftest import REPOSITORY
 from market_data_pipeline_tests.documentation.blocks import commands_of
 from market_data_pipeline_tests.documentation.workspace import LongRunning, RunElsewhere, Workspace, copy_project
+from market_data_pipeline_tests.postgres.bar_tables import libpq, make_legacy
 
 # Commands that a document may hold and that are not simply run to their end. Each is compared with the whole command.
 _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
@@ -19,6 +20,7 @@ _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
     "docker compose -f deploy/docker-compose.yml up -d ib-gateway": RunElsewhere("needs Docker and an account; test_deploy.py reads the file"),
     "./dev check": RunElsewhere(".ci/run runs it before the tests"),
     "./dev bench": RunElsewhere("takes minutes; its figures are those of the machine"),
+    "./dev bench migrate": RunElsewhere("takes a while; its figures are those of the machine"),
     "./dev bench scale": RunElsewhere("takes up to half an hour; its figures are those of the machine"),
     "./dev lock": RunElsewhere("asks the package index, and changes with it"),
     "source .venv/bin/activate": RunElsewhere("the environment is active here"),
@@ -28,7 +30,17 @@ _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
 # Where the page must stay up for the commands that follow.
 _SPECIAL_OF = {"docs/api.md": {"./dev up": LongRunning("http://127.0.0.1:{port}/server_info", stays=True)}}
 
+# What stands ready before a document begins: the environment of its commands.
+_PREPARED = {"docs/postgres.md": "database_of_the_guide"}
+
 _SLOW = {"docs/api.md"}  # a dozen runs and a backfill, for which the daemon looks every 30 seconds
+
+
+@pytest.fixture
+def database_of_the_guide(postgres_url: str) -> dict[str, str]:
+    """The legacy table with the 21 sessions of January 2024 (NYSE holiday calendar 2024) of two symbols."""
+    make_legacy(postgres_url, dict.fromkeys(("AAPL", "MSFT"), ("2024-01-01", "2024-01-31")), ["2024-01-01", "2024-01-15"])
+    return {"MDP_POSTGRES_URL": libpq(postgres_url)}
 
 
 def _name(path: Path) -> str:
@@ -43,7 +55,7 @@ _DOCUMENTS = [
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("document", _DOCUMENTS)
-def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> None:
+def test_every_command_of_a_document_works(document: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     commands = commands_of(document.read_text(encoding="utf-8"))
     if not commands and document.name != "README.md":
         pytest.skip(f"{document.name} holds no commands")
@@ -51,7 +63,9 @@ def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> No
     folder = tmp_path / "clone"
     copy_project(REPOSITORY, folder)
     special_commands = _SPECIAL | _SPECIAL_OF.get(_name(document), {})
-    with Workspace(folder, special_commands) as workspace:
+    prepared = _PREPARED.get(_name(document))
+    variables: dict[str, str] = {} if prepared is None else request.getfixturevalue(prepared)
+    with Workspace(folder, special_commands, variables) as workspace:
         for command in commands:
             workspace.run(command)
             special = special_commands.get(command.text)

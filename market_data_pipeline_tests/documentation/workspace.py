@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,9 +70,14 @@ class Workspace:
 
     The environment is the one of the tests: `.venv` of the folder leads there, its programs are on PATH, and modules of the folder go before
     those it has installed.
+
+    Args:
+        folder: The copy of the project.
+        special: Commands that are not simply run to their end.
+        variables: More of the environment.
     """
 
-    def __init__(self, folder: Path, special: dict[str, LongRunning | RunElsewhere]) -> None:
+    def __init__(self, folder: Path, special: dict[str, LongRunning | RunElsewhere], variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._special = special
         self._state = Path(tempfile.mkdtemp(prefix="document-"))
@@ -92,6 +98,7 @@ class Workspace:
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "COLUMNS": "200",
             "LANG": "C.UTF-8",
+            **(variables or {}),
         }
 
     def run(self, command: Command, timeout_s: float = 600.0) -> str | None:

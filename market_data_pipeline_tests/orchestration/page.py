@@ -82,10 +82,10 @@ class Page:
         results: list[dict[str, Any]] = self.ask(_RUNS, {"id": backfill})["runsOrError"]["results"]
         return results
 
-    def launch(self, job: str, tags: Mapping[str, str]) -> str:
+    def launch(self, job: str, tags: Mapping[str, str] | None = None, config: Mapping[str, object] | None = None) -> str:
         """Launch a run of a job as the launchpad does; return its id."""
-        listed = [{"key": key, "value": value} for key, value in tags.items()]
-        params = {"selector": {**_REPOSITORY, "jobName": job}, "runConfigData": {}, "executionMetadata": {"tags": listed}}
+        listed = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+        params = {"selector": {**_REPOSITORY, "jobName": job}, "runConfigData": config or {}, "executionMetadata": {"tags": listed}}
         launched = self.ask(_LAUNCH, {"params": params})["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])

@@ -10,13 +10,20 @@ import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from market_data_pipeline.calendars import partitions_of
-from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.bar_types import Series, WantedBars
 from market_data_pipeline.domain.sessions import date_of
 from market_data_pipeline.orchestration.partitions import session_partitions
 from market_data_pipeline.watchlist import Universe
 from market_data_pipeline_tests.orchestration.conftest import Project
 
-NYSE = Universe(calendar="NYSE", start=dt.date(2024, 1, 2), bars=("1-MINUTE-LAST",), instruments=("AAPL.NASDAQ",), source="ibkr", settling_minutes=15)
+NYSE = Universe(
+    calendar="NYSE",
+    start=dt.date(2024, 1, 2),
+    bars=(WantedBars.parse("1-MINUTE-LAST"),),
+    instruments=("AAPL.NASDAQ",),
+    source="ibkr",
+    settling_minutes=15,
+)
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,19 @@ def title(series: Series) -> str:
     return f"{series.instrument_id} {series.spec}"
 
 
-def lines(check: SeriesCheck, fill: str) -> list[str]:
-    """Return the answer about one series; `fill` is the command that fills its gaps."""
+def lines(check: SeriesCheck, fill: str, anew: str = "") -> list[str]:
+    """Return the answer about one series; `fill` is the command that fills its gaps, `anew` the one that derives stale sessions anew."""
     text = [f"{paint(title(check.series), 'bold')}: {_verdict(check)}", f"  {_content(check)}"]
     if len(check.gaps) > _ON_ONE_LINE:
         text += [f"    {gap}" for gap in check.gaps[:_LISTED]]
         text += _more(len(check.gaps) - _LISTED, "gap")
     text += _evidence("partial", check.partial or (), "the source gave a part of the session")
     text += _evidence("thin", check.thin or (), "complete by its source, with few bars or long stretches without any")
+    if check.stale:
+        text += [f"  {paint(count(len(check.stale), 'stale session'), 'yellow')} (the finer bars that they were derived from were replaced since):"]
+        text += [f"    {one.session}, derived from {one.finer}" for one in check.stale[:_LISTED]]
+        text += _more(len(check.stale) - _LISTED, "stale session")
+        text.append(f"  derive them anew: {anew}")
     if check.running is not None:
         text.append(f"  {check.running} has not ended and is not judged")
     for name, reason in check.stored.bad_files:
@@ -152,6 +157,7 @@ def to_json(check: SeriesCheck, fill: str) -> Json:
         "gaps": [range_to_json(gap) for gap in check.gaps],
         "partial_sessions": None if check.partial is None else [session_to_json(row) for row in check.partial],
         "thin_sessions": None if check.thin is None else [session_to_json(row) for row in check.thin],
+        "stale_sessions": [{"session": str(one.session), "derived_from": str(one.finer)} for one in check.stale],
         "not_ended": _text(check.running),
         "bad_files": [{"file": name, "reason": reason} for name, reason in stored.bad_files],
         "next": fill if check.gaps else None,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from market_data_pipeline.catalog.instruments import Outcome
-from market_data_pipeline.cli.importing import Done
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.rendering.checks import range_to_json, session_evidence, session_to_json, title
 from market_data_pipeline.cli.rendering.definitions import change_line, change_to_json
+from market_data_pipeline.cli.rendering.verdicts import verdict_lines, verdict_to_json
 from market_data_pipeline.cli.words import count, duration, listed
 from market_data_pipeline.ingest.import_csv import ImportReport
+from market_data_pipeline.ingest.import_files import Done
 
 _LISTED = 5
 _KINDS = ("stored", "replaced", "merged", "skipped", "unchanged")
@@ -26,6 +28,10 @@ def lines(done: Done, command: Callable[..., str]) -> list[str]:
         f"{head}{paint(title(series), 'bold')}: {_sessions(report)}",
         f"  {written}, {count(report.rows_read, 'row')} read from {listed(report.files, 3)} in {duration(report.seconds)}{rate}",
     ]
+    # At a terminal the evidence was shown before anything was stored.
+    shown = 1 if sys.stderr.isatty() and not report.dry_run else None
+    if report.read_as is not None:
+        text += [f"  {line}" for line in verdict_lines(report.read_as)[:shown]]
     text += _remarks(done)
     text += [f"  {paint('note', 'yellow')}: {warning}" for warning in report.warnings]
     text += [f"  {paint('bad file of the catalog', 'red')} moved to quarantine: {item}" for item in report.quarantined]
@@ -73,6 +79,7 @@ def to_json(done: Done) -> dict[str, Json]:
         "series": report.series.bar_type,
         "dry_run": report.dry_run,
         "files": list(report.files),
+        "read_as": None if report.read_as is None else verdict_to_json(report.read_as),
         "rows_read": report.rows_read,
         "rows_bad": report.rows_bad,
         "rejects_file": report.rejects_file,

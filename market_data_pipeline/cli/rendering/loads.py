@@ -77,10 +77,16 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _report(prepared: Prepared, report: LoadReport) -> list[str]:
+    change = prepared.instrument.change
+    defined = [f"  definition of {change_line(change)}"] if change is not None and change.outcome is not Stored.UNCHANGED else []
+    numbers, *others = report_lines(report)
+    return [numbers, *defined, *others]
+
+
+def report_lines(report: LoadReport) -> list[str]:
+    """Return the numbers of a load, and what was partial, failed or moved away."""
     numbers = ", ".join(f"{name} {getattr(report, name):,}" for name in _NUMBERS)
     text = [f"  {numbers}, failed_segments {len(report.failed_segments):,}; took {duration(report.seconds)}"]
-    if prepared.instrument.change is not None and prepared.instrument.change.outcome is not Stored.UNCHANGED:
-        text.append(f"  definition of {change_line(prepared.instrument.change)}")
     if report.partial:
         text.append(f"  {paint('partial', 'yellow')}: still trading, or answered in part; the next load asks again")
     text += [f"  {paint('failed', 'red')} {failure.session}: {failure.reason}" for failure in report.failed_segments[:_LISTED]]
@@ -130,13 +136,22 @@ def _outcome_to_json(outcome: Outcome) -> Json:
         "sessions": None if prepared is None else len(prepared.sessions),
         "plan": None if prepared is None else plan_to_json(prepared),
         "definition": change_to_json(prepared.instrument.change) if prepared is not None and prepared.instrument.change is not None else None,
-        **({} if report is None else {name: getattr(report, name) for name in _NUMBERS}),
-        "failed_segments": [] if report is None else [_failure_to_json(failure) for failure in report.failed_segments],
-        "partial_sessions": [] if report is None else [str(date) for date in report.partial],
-        "empty_sessions": [] if report is None else [str(date) for date in report.empty],
-        "quarantined": [] if report is None else list(report.quarantined),
-        "seconds": None if report is None else round(report.seconds, 3),
+        **report_to_json(report),
         "error": None if error is None else error_to_json(error),
+    }
+
+
+def report_to_json(report: LoadReport | None) -> dict[str, Json]:
+    """Return the fields of a report; without one, as far as they can be said."""
+    if report is None:
+        return {"failed_segments": [], "partial_sessions": [], "empty_sessions": [], "quarantined": [], "seconds": None}
+    return {
+        **{name: getattr(report, name) for name in _NUMBERS},
+        "failed_segments": [_failure_to_json(failure) for failure in report.failed_segments],
+        "partial_sessions": [str(date) for date in report.partial],
+        "empty_sessions": [str(date) for date in report.empty],
+        "quarantined": list(report.quarantined),
+        "seconds": round(report.seconds, 3),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from market_data_pipeline.catalog.verify import Problem, VerifyReport
 from market_data_pipeline.cli.output import Json, paint
-from market_data_pipeline.cli.words import count, size
+from market_data_pipeline.cli.words import count, listed, size
 
 HEADERS = ("PROBLEM", "WHERE", "WHAT", "WHAT WAS DONE, OR IS TO DO")
 
@@ -30,6 +30,13 @@ def verdict(report: VerifyReport) -> str:
     return f"{read}: {paint(count(len(report.problems), 'problem'), 'red' if failed(report) else 'yellow')}"
 
 
+def remarks(report: VerifyReport) -> list[str]:
+    """Return what is no fault and good to know."""
+    if not report.without_bars:
+        return []
+    return [f"note: {count(len(report.without_bars), 'instrument')} without bars: {listed(report.without_bars, 5)}"]
+
+
 def to_json(report: VerifyReport) -> dict[str, Json]:
     """Return the report for programs."""
     return {
@@ -40,4 +47,5 @@ def to_json(report: VerifyReport) -> dict[str, Json]:
         "problems": [
             {"kind": problem.kind, "subject": problem.subject, "detail": problem.detail, "action": problem.action} for problem in report.problems
         ],
+        "instruments_without_bars": list(report.without_bars),
     }

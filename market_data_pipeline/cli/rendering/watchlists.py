@@ -15,7 +15,7 @@ HEADERS = ("universe", "calendar", "from", "to", "source", "bars", "instruments"
 def row(name: str, universe: Universe) -> tuple[str, ...]:
     """Return a row of the table."""
     last = str(universe.end) if universe.end else "now"
-    return (name, universe.calendar, str(universe.start), last, _source(universe), ", ".join(universe.bars), listed(universe.instruments))
+    return (name, universe.calendar, str(universe.start), last, _source(universe), ", ".join(map(str, universe.wanted)), listed(universe.instruments))
 
 
 def to_json(name: str, universe: Universe) -> Json:
@@ -28,6 +28,7 @@ def to_json(name: str, universe: Universe) -> Json:
         "source": _source(universe),
         "hours": universe.fetched_hours,
         "bars": list(universe.bars),
+        "derived": dict(universe.derived),
         "instruments": list(universe.instruments),
     }
 

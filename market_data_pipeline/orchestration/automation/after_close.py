@@ -25,7 +25,7 @@ from market_data_pipeline.domain.sessions import Partitions, date_of
 from market_data_pipeline.orchestration.automation.launchable import RELOAD, launchable
 from market_data_pipeline.orchestration.bars import bars_key
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.jobs import bars_jobs
+from market_data_pipeline.orchestration.job_names import asking_jobs
 from market_data_pipeline.orchestration.partitions import UniversePartitions, range_tags, unbroken
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.universe import UniverseParts
@@ -156,8 +156,8 @@ class AfterClose:
         requests: list[dg.RunRequest] = []
         reasons: list[str] = []
         for spec in self.specs:
-            if spec not in universe.bars:
-                reasons.append(f"{spec} is no longer in {watchlist.path}.")
+            if spec not in universe.bars or spec in universe.derived:
+                reasons.append(f"{spec} is no longer asked for in {watchlist.path}.")
                 continue
             settling_s = universe.settling_minutes * 60
             partitions = universe.partitions(spec)
@@ -207,7 +207,9 @@ def after_close_schedules(watchlist: Watchlist, parts: Sequence[UniverseParts]) 
     `SESSIONS_BEFORE` before it that are partial or missing. A session is launched once, however often its tick comes. They are off until
     somebody switches them on: they need a broker, or files.
     """
-    return [_schedule(watchlist, AfterClose(one.partitions, job, tuple(specs))) for one in parts for job, specs in bars_jobs(one.partitions).items()]
+    return [
+        _schedule(watchlist, AfterClose(one.partitions, job, tuple(specs))) for one in parts for job, specs in asking_jobs(one.partitions).items()
+    ]
 
 
 def _schedule(watchlist: Watchlist, after: AfterClose) -> dg.ScheduleDefinition:

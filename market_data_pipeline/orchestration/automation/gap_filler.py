@@ -162,7 +162,7 @@ class _Tick:
                 self.reasons.append(later)
             for spec in universe.bars:
                 asset, last = bars_key(name, spec).to_user_string(), universe.settled_session(spec, self.now_ns)
-                if asset not in self.jobs or last is None:
+                if asset not in self.jobs or last is None or spec in universe.derived:  # the sensor `refresh` derives
                     continue
                 partitions = universe.partitions(spec)
                 for series in universe.series(spec):

@@ -15,9 +15,8 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.runs_under_way import UNFINISHED
-from market_data_pipeline.orchestration.bars import bars_key_of, session_materialization
+from market_data_pipeline.orchestration.brought_in import BroughtIn, as_table
 from market_data_pipeline.orchestration.failures import one_clear_message
-from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.watchlist import Watchlist, read_watchlist
 
@@ -60,9 +59,9 @@ def inbox_job(places: Places) -> dg.JobDefinition:
             names = config.files or _look(places, rules, time.time_ns(), None).ready
             if not names:
                 context.log.info(f"No complete file lies in {places.inbox}.")
-            shown = Materializations(context)
+            shown = BroughtIn(context, watchlist)
             try:
-                done = list(_shown(context, shown, watchlist, take_in(store, _inbox(places, rules, watchlist, store), names)))
+                done = list(_shown(context, shown, take_in(store, _inbox(places, rules, watchlist, store), names)))
             finally:
                 shown.tell()
             context.add_output_metadata({"files": _table(done), "rejected": sum(one.rejected for one in done)})
@@ -144,9 +143,7 @@ def _inbox(places: Places, rules: "InboxRules", watchlist: Watchlist, catalog: C
     return Inbox(places.inbox, rules, lambda: watchlist.definitions, (*catalog.instruments.ids(), *wanted), watchlist.project)
 
 
-def _shown(
-    context: dg.OpExecutionContext, shown: Materializations, watchlist: Watchlist, events: "Iterable[tuple[Series, Imported] | FileDone]"
-) -> "Iterator[FileDone]":
+def _shown(context: dg.OpExecutionContext, shown: BroughtIn, events: "Iterable[tuple[Series, Imported] | FileDone]") -> "Iterator[FileDone]":
     """Show each session at its bars, where a universe has them, and yield how each file ended."""
     from market_data_pipeline.ingest.inbox import FileDone
 
@@ -157,9 +154,8 @@ def _shown(
             yield event
             continue
         series, imported = event
-        key = bars_key_of(watchlist, series)
-        if key is not None and imported.row is not None:
-            shown.add(session_materialization(key, series, imported.row, {"outcome": f"{imported.what} from the inbox"}))
+        if imported.row is not None:
+            shown.add(series, imported.row, f"{imported.what} from the inbox")
 
 
 def _line(done: "FileDone") -> str:
@@ -168,26 +164,25 @@ def _line(done: "FileDone") -> str:
     numbers = ""
     if report is not None:
         sessions = report.stored + report.replaced + report.merged
-        numbers = f": {report.bars_written:,} bars of {sessions} sessions written, {report.unchanged + report.skipped} sessions as before"
+        as_before = report.unchanged + report.skipped
+        numbers = f": {report.bars_written:,} bars of {sessions} sessions written, {as_before} sessions as before"
+        numbers += f"; read as {report.read_as}"
     why = f": {done.error}" if done.error is not None else ""
     where = f"; it lies in {done.moved_to} now" if done.moved_to is not None else ""
     return f"{done.name}{holds}: {done.what}{numbers}{why}{where}"
 
 
 def _table(done: "list[FileDone]") -> dg.TableMetadataValue:
-    columns = [dg.TableColumn(name) for name in ("file", "holds", "what", "bars", "sessions", "why", "lies_in")]
-    records = [
-        dg.TableRecord(
-            {
-                "file": one.name,
-                "holds": str(one.series or ""),
-                "what": one.what,
-                "bars": str(one.report.bars_written if one.report else 0),
-                "sessions": str(one.report.stored + one.report.replaced + one.report.merged if one.report else 0),
-                "why": str(one.error).splitlines()[0] if one.error else "",
-                "lies_in": str(one.moved_to or ""),
-            }
-        )
+    rows: list[dict[str, str | int]] = [
+        {
+            "file": one.name,
+            "holds": str(one.series or ""),
+            "what": one.what,
+            "bars": one.report.bars_written if one.report else 0,
+            "sessions": one.report.stored + one.report.replaced + one.report.merged if one.report else 0,
+            "why": str(one.error).splitlines()[0] if one.error else "",
+            "lies_in": str(one.moved_to or ""),
+        }
         for one in done
     ]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+    return as_table(rows, ("file", "holds", "what", "bars", "sessions", "why", "lies_in"))

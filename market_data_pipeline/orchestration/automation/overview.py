@@ -150,7 +150,8 @@ def look(instance: dg.DagsterInstance, catalog: Catalog, parts: Sequence[Univers
             str(state.series),
             gap,
             why(catalog, state.series, gap),
-            done_about(gap, bars_key(state.universe, str(state.series.spec)).to_user_string(), state.series, running, is_on, said),
+            _done_about_derived(of_parts[state.universe], state.series)
+            or done_about(gap, bars_key(state.universe, str(state.series.spec)).to_user_string(), state.series, running, is_on, said),
             load_command(of_parts[state.universe].partitions, state.series, gap),
         )
         for state, gap in _newest_gaps(series)
@@ -175,6 +176,12 @@ def _series(catalog: Catalog, parts: Sequence[UniverseParts], now_ns: int) -> It
 def _newest_gaps(series: Sequence[SeriesState]) -> list[tuple[SeriesState, SessionRange]]:
     found = [(state, gap) for state in series if state.is_stored for gap in state.gaps]
     return sorted(found, key=lambda one: (one[1].last, str(one[0].series)), reverse=True)[:_ROWS_AT_MOST]
+
+
+def _done_about_derived(parts: UniverseParts, series: Series) -> str:
+    """Return what is done about a gap of derived bars; empty for bars that a source is asked for."""
+    finer = parts.partitions.universe.derived.get(str(series.spec))
+    return f"the sensor refresh derives it once its {finer} session is whole" if finer else ""
 
 
 def done_about(gap: SessionRange, asset: str, series: Series, running: Sequence[Running], gap_filler_is_on: bool, gap_filler_said: str) -> str:

@@ -1,4 +1,4 @@
-"""Availability and backtests are made again when their bars change: only those affected, and once a load has ended.
+"""Availability, backtests and derived bars are made again when their bars change: only those affected, and once a load has ended.
 
 A sensor and no automation condition: every backtest depends on all bars (`AllPartitionMapping`), so a condition would make all of them again for
 each new session, and it cannot know the range of a spec. It would also see each tick of a long load as news of its own.
@@ -23,10 +23,12 @@ import dagster as dg
 from market_data_pipeline.catalog import Availability, Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError
+from market_data_pipeline.orchestration.automation.derivations import derivations, marks_of_declarations, pairs_of
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.runs_under_way import bars_assets, held_series, runs_under_way
 from market_data_pipeline.orchestration.availability import availability_state
 from market_data_pipeline.orchestration.backtests import FROM_SPEC, SPECS, backtest_state, spec_names
+from market_data_pipeline.orchestration.job_names import job_of
 from market_data_pipeline.orchestration.jobs import backtest_jobs
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, range_tags, unbroken
 from market_data_pipeline.orchestration.state import STATE
@@ -111,7 +113,9 @@ def affected_specs(specs: "Mapping[str, BacktestSpec]", changed: Collection[Seri
 
 def refresh_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places: Places) -> dg.SensorDefinition:
     """Make the sensor that keeps availability and backtests up to date."""
-    names = {f"{one.partitions.name}_availability" for one in parts}
+    pairs = pairs_of(parts)
+    declared = marks_of_declarations(pairs)
+    names = {f"{one.partitions.name}_availability" for one in parts} | {job_of(pair.parts.partitions, pair.spec) for pair in pairs}
     jobs = [*(job for one in parts for job in one.jobs if job.name in names), *(job for job in backtest_jobs() if job.name == _BACKTEST)]
 
     @dg.sensor(
@@ -120,8 +124,8 @@ def refresh_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places:
         minimum_interval_seconds=_TICK_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Makes availability and backtests again when their bars have changed: only those affected, once a load has ended and the ledger has "
-            "been still for a tick. A spec put into backtests/ becomes a partition. Needs no broker, and asks for no bars."
+            "Makes availability, backtests and derived bars again when their bars have changed: only those affected, once a load has ended and the "
+            "ledger has been still for a tick. A spec put into backtests/ becomes a partition. Needs no broker, and asks for no bars."
         ),
     )
     def refresh(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -129,13 +133,16 @@ def refresh_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places:
         added = [SPECS.build_add_request(new)] if new else []
         catalog = Catalog.open(places.catalog)
         try:
-            marks = {str(one.series): mark_of(one) for one in catalog.availabilities()}
+            marks = {str(one.series): mark_of(one) + declared.get(str(one.series), "") for one in catalog.availabilities()}
         except MarketDataError as error:
             return dg.SensorResult(skip_reason=f"The catalog cannot be read: {error}", dynamic_partitions_requests=added)
         held = held_series(runs_under_way(context.instance, parts), bars_assets(parts), marks)
         ready, seen = look(Seen.parse(context.cursor), marks, held, time.time())
-        requests, said, later = _requests(context, catalog, parts, places, [Series.parse(name) for name in ready])
-        seen = Seen(seen.marks, {**seen.waiting, **{str(series): time.time() for series in later}})
+        changed = [Series.parse(name) for name in ready]
+        derived = derivations(context.instance, catalog, pairs, changed, held, time.monotonic() + _BUDGET_S)
+        requests, said, later = _requests(context, catalog, parts, places, changed)
+        requests = [*derived.requests, *requests]
+        seen = Seen(seen.marks, {**seen.waiting, **{str(series): time.time() for series in (*later, *derived.later)}})
         said += [f"{name} is waited for: it is being loaded, or has just changed" for name in sorted(seen.waiting)[:3]]
         return dg.SensorResult(
             run_requests=requests,
@@ -149,7 +156,7 @@ def refresh_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places:
 
 def _sentence(said: Sequence[str], series: int, waiting: int) -> str:
     if not said:
-        return f"Availability and backtests are up to date with the bars of {series} series."
+        return f"Availability, backtests and derived bars are up to date with the bars of {series} series."
     more = f" … and {waiting - 3} more." if waiting > 3 else "."
     return "; ".join(said) + more
 

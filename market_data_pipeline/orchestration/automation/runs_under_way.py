@@ -15,7 +15,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.orchestration.automation.gaps_to_fill import Running
 from market_data_pipeline.orchestration.bars import bars_key
-from market_data_pipeline.orchestration.jobs import bars_jobs
+from market_data_pipeline.orchestration.job_names import bars_jobs
 from market_data_pipeline.orchestration.load_instrument import JOB as CHAIN
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from market_data_pipeline.orchestration.universe import UniverseParts

@@ -22,7 +22,7 @@ from market_data_pipeline.domain.errors import ConfigurationError, MarketDataErr
 from market_data_pipeline.orchestration.automation.launchable import beyond, launchable
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.broker import IbkrResource
-from market_data_pipeline.orchestration.jobs import bars_jobs
+from market_data_pipeline.orchestration.job_names import asking_jobs
 from market_data_pipeline.orchestration.partitions import range_tags, unbroken
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.universe import UniverseParts
@@ -200,8 +200,8 @@ def _new_histories(
         if written_universe is None or written_universe.calendar != loaded_universe.calendar:
             continue
         universe = launchable(written_universe, loaded_universe)
-        for job, loaded in bars_jobs(part.partitions).items():
-            specs = [spec for spec in loaded if spec in universe.bars]
+        for job, loaded in asking_jobs(part.partitions).items():
+            specs = [spec for spec in loaded if spec in universe.bars and spec not in universe.derived]
             for instrument in universe.instruments if specs else ():
                 history = history_of(catalog, name, universe, job, specs, instrument, seen.start(job, instrument), now_ns)
                 if history is not None:

@@ -21,7 +21,7 @@ SENSOR = "watchlist_sync"
 _SECONDS_BETWEEN_TICKS = 30
 _SHOWN = 8
 # What Dagster builds assets, partitions and crons from when it loads the code; instruments are not among it.
-_FIXED_AT_LOAD = ("calendar", "start", "end", "bars", "hours", "settling_minutes")
+_FIXED_AT_LOAD = ("calendar", "start", "end", "bars", "derived", "hours", "settling_minutes")
 
 
 @dataclass(frozen=True)

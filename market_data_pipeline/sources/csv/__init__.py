@@ -15,7 +15,23 @@ from __future__ import annotations
 from market_data_pipeline.sources.csv.bars import CsvBars
 from market_data_pipeline.sources.csv.known_layouts import LAYOUTS
 from market_data_pipeline.sources.csv.layout import CsvLayout, Stamp, layout_from_mapping, layout_of, read_layout
+from market_data_pipeline.sources.csv.recognition import Declared, Question, Verdict, recognise
 from market_data_pipeline.sources.csv.report import BadRow, BadRowSummary
 from market_data_pipeline.sources.csv.source import CsvSource
 
-__all__ = ["LAYOUTS", "BadRow", "BadRowSummary", "CsvBars", "CsvLayout", "CsvSource", "Stamp", "layout_from_mapping", "layout_of", "read_layout"]
+__all__ = [
+    "LAYOUTS",
+    "BadRow",
+    "BadRowSummary",
+    "CsvBars",
+    "CsvLayout",
+    "CsvSource",
+    "Declared",
+    "Question",
+    "Stamp",
+    "Verdict",
+    "layout_from_mapping",
+    "layout_of",
+    "read_layout",
+    "recognise",
+]

@@ -19,7 +19,7 @@ from market_data_pipeline.domain.sessions import Partitions, date_of
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.reading import Reading, Wanted
 from market_data_pipeline.sources.csv.report import BadRowSummary
-from market_data_pipeline.sources.csv.spool import Spool
+from market_data_pipeline.tabular.spool import Spool
 
 
 @dataclass(frozen=True)

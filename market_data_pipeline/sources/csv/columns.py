@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,14 +11,13 @@ import pyarrow as pa
 
 from market_data_pipeline.domain.bar_types import DAY_NS, BarSpec
 from market_data_pipeline.domain.errors import ConfigurationError, QuestionUnanswered, SourceRefused, UsageError
-from market_data_pipeline.sources.csv.known_layouts import LAYOUTS, SIGNATURES, SYNONYMS
-from market_data_pipeline.sources.csv.layout import DELIMITERS, PRICES, CsvLayout, Stamp
-from market_data_pipeline.sources.csv.lines import byte_size, read_blocks
+from market_data_pipeline.sources.csv.known_layouts import LAYOUTS
+from market_data_pipeline.sources.csv.layout import DELIMITERS, OPTIONAL, CsvLayout, Prices, Stamp
+from market_data_pipeline.sources.csv.lines import byte_size, read_blocks, refuse_other_files
 from market_data_pipeline.sources.csv.time_forms import TimeForm, form_of
 from market_data_pipeline.sources.csv.times import parse_times
 
 _HEAD_LINES = 50
-_NUMBER = re.compile(r"[+-]?\d*[.,]?\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class FileColumns:
         form: The form of the time stamps.
         first_data_line: Number of the first line behind the header.
         line_bytes: Mean bytes of a line, to estimate how many there are.
+        symbol: The symbol whose rows are taken; None where there is but one.
+        prices: Which of a file's prices are taken.
     """
 
     path: Path
@@ -45,16 +45,26 @@ class FileColumns:
     form: TimeForm
     first_data_line: int
     line_bytes: float
+    symbol: str | None = None
+    prices: Prices = Prices.AS_WRITTEN
 
 
 @dataclass(frozen=True)
-class _Head:
-    lines: list[tuple[int, str]]  # (number, text), blank lines left out
+class Head:
+    """The first lines of a file: (number, text) without blank ones, and the mean bytes of a line."""
+
+    lines: list[tuple[int, str]]
     line_bytes: float
 
 
-def _head(path: Path) -> _Head:
+def head_of(path: Path) -> Head:
+    """Return the first lines of a file.
+
+    Raises:
+        SourceError: If it cannot be read, is no text or holds no rows.
+    """
     byte_size(path)
+    refuse_other_files(path)
     # Two, because a last line without an end is a block of its own.
     blocks = islice(read_blocks(path, block_bytes=1 << 16), 2)
     text = b"".join(block.text for block in blocks).decode("utf-8", "replace").split("\n")[:-1]
@@ -62,7 +72,7 @@ def _head(path: Path) -> _Head:
     if not lines:
         raise SourceRefused(f"{path} holds no rows.")
     size = sum(len(line) + 1 for line in text)
-    return _Head(lines, size / len(text))
+    return Head(lines, size / len(text))
 
 
 def split_line(text: str, delimiter: str) -> list[str]:
@@ -71,36 +81,6 @@ def split_line(text: str, delimiter: str) -> list[str]:
         return next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
         return text.split(delimiter)
-
-
-def layout_by_header(path: Path, delimiter: str | None = None) -> CsvLayout:
-    """Return the layout that a file's header names.
-
-    Raises:
-        QuestionUnanswered: If the file has no header, or one that leaves open which column is what.
-    """
-    text = _head(path).lines[0][1]
-    delimiter = _delimiter(delimiter, text, 5)
-    names = [name.strip().lower() for name in split_line(text, delimiter)]
-    if sum(_NUMBER.fullmatch(name) is not None for name in names) >= 3:
-        raise QuestionUnanswered(
-            f"{path.name} has no header (its first line is {text[:80]!r}), so it does not say which column is what. "
-            f"Pass --layout NAME, one of {', '.join(LAYOUTS)}, or --layout FILE.yaml with the columns numbered."
-        )
-    matching = [name for name, signature in SIGNATURES.items() if signature <= set(names)]
-    if matching:
-        return LAYOUTS[max(matching, key=lambda name: len(SIGNATURES[name]))]
-    found = {field: next((name for name in known if name in names), None) for field, known in SYNONYMS.items()}
-    if found["clock"] == found["time"] or found["time"] not in ("date", "<date>"):
-        found["clock"] = None
-    missing = [field for field in ("time", *PRICES) if found[field] is None]
-    if missing:
-        raise QuestionUnanswered(
-            f"{path.name}: the header {text[:120]!r} names no column for {', '.join(missing)}. "
-            f"Pass --layout NAME, one of {', '.join(LAYOUTS)}, or --layout FILE.yaml with 'columns: {{time: …, open: …, high: …, low: …, close: …}}'."
-        )
-    columns = {field: name for field, name in found.items() if field != "volume"}
-    return replace(LAYOUTS["generic"], **columns, volume=found["volume"])  # type: ignore[arg-type]  # missing ones were refused above
 
 
 def columns_of(path: Path, layout: CsvLayout, spec: BarSpec) -> FileColumns:
@@ -112,15 +92,18 @@ def columns_of(path: Path, layout: CsvLayout, spec: BarSpec) -> FileColumns:
         UsageError: If the file holds dates and the bars have a time of day.
         SourceRefused: If the file has no rows.
     """
-    head = _head(path)
-    first = head.lines[0][1]
+    head = head_of(path)
+    lines = head.lines[layout.preamble :]
+    if not lines:
+        raise SourceRefused(f"{path} holds no rows.")
+    first = lines[0][1]
     numbered = [column for column in layout.columns.values() if isinstance(column, int)]
-    delimiter = _delimiter(layout.delimiter, first, max(numbered, default=5 if layout.volume is None else 6))
+    delimiter = find_delimiter(layout.delimiter, first, max(numbered, default=5 if layout.volume is None else 6))
     names = split_line(first, delimiter)
-    positions = _positions(path, layout, names, delimiter)
-    if layout.header and len(head.lines) < 2:
+    positions = positions_of(path, layout, names, delimiter)
+    if layout.header and len(lines) < 2:
         raise SourceRefused(f"{path} has a header and no rows.")
-    rows = head.lines[1:] if layout.header else head.lines
+    rows = lines[1:] if layout.header else lines
     example, form = _example(layout, [example_time(split_line(text, delimiter), positions) for _, text in rows])
     if form is None:
         raise QuestionUnanswered(
@@ -128,7 +111,7 @@ def columns_of(path: Path, layout: CsvLayout, spec: BarSpec) -> FileColumns:
             "Say how times are written: --layout FILE.yaml with time_form, for example 'DD/MM/YYYY HH:MM'."
         )
     _ask(path, layout, example, form, spec)
-    first_data = head.lines[0][0] + 1 if layout.header else 1
+    first_data = lines[0][0] + 1 if layout.header else (lines[0][0] if layout.preamble else 1)
     return FileColumns(path, layout, delimiter, len(names), positions, form, first_data, head.line_bytes)
 
 
@@ -142,13 +125,21 @@ def _example(layout: CsvLayout, examples: list[str]) -> tuple[str, TimeForm | No
     return examples[0], form_of(layout.time_form, examples[0])
 
 
+def delimiter_of(path: Path, layout: CsvLayout) -> str:
+    """Return the character between the fields of a file that is read by a layout."""
+    first = head_of(path).lines[layout.preamble :][:1]
+    numbered = [column for column in layout.columns.values() if isinstance(column, int)]
+    return find_delimiter(layout.delimiter, first[0][1] if first else "", max(numbered, default=5 if layout.volume is None else 6))
+
+
 def example_time(fields: list[str], positions: dict[str, int]) -> str:
     """Return the time stamp of a row; date and time joined by one space where they stand in two columns."""
     wanted = [positions[field] for field in ("time", "clock") if field in positions]
     return " ".join(fields[i].strip() for i in wanted if i < len(fields))
 
 
-def _delimiter(declared: str | None, line: str, least: int) -> str:
+def find_delimiter(declared: str | None, line: str, least: int) -> str:
+    """Return the character between fields: the declared one, or the first that parts a line into enough of them."""
     if declared is not None:
         return declared
     # A comma may be a decimal mark, so it is tried last.
@@ -157,7 +148,12 @@ def _delimiter(declared: str | None, line: str, least: int) -> str:
     return enough[0] if enough else max(candidates, key=line.count)
 
 
-def _positions(path: Path, layout: CsvLayout, names: list[str], delimiter: str) -> dict[str, int]:
+def positions_of(path: Path, layout: CsvLayout, names: list[str], delimiter: str) -> dict[str, int]:
+    """Return field to column, from 0.
+
+    Raises:
+        ConfigurationError: If a column of the layout is not in the file, or twice.
+    """
     lowered = [name.strip().lower() for name in names]
     positions = {}
     for field, column in layout.columns.items():
@@ -171,7 +167,7 @@ def _positions(path: Path, layout: CsvLayout, names: list[str], delimiter: str) 
             raise ConfigurationError(f"{path.name} has {lowered.count(key)} columns called {column!r}. Number the columns in the layout, from 1.")
         if key in lowered:
             positions[field] = lowered.index(key)
-        elif not (field == "volume" and layout.name in LAYOUTS):  # known exporters leave volume out where there is none
+        elif not (field in OPTIONAL and layout.name in LAYOUTS):  # known exporters leave volume out where there is none
             raise ConfigurationError(
                 f"{path.name} has no column {column!r} for {field}; its header (split by {delimiter!r}) is {', '.join(map(repr, names))[:200]}. "
                 f"Pass another --layout: {', '.join(LAYOUTS)}, or FILE.yaml."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.sources.csv.rules import pack
+from market_data_pipeline.sources.csv.faults import pack
 
 
 class LineMap:

@@ -14,10 +14,13 @@ import yaml
 
 from market_data_pipeline.domain.errors import ConfigurationError
 from market_data_pipeline.sources.csv.time_forms import AUTO, FORM_HELP, is_time_form
+from market_data_pipeline.tabular.zones import split_zone
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 PRICES = ("open", "high", "low", "close")
-_FIELDS = ("time", "clock", *PRICES, "volume")
+_FIELDS = ("time", "clock", *PRICES, "volume", "adjusted_close", "symbol")
+# What a known exporter leaves out where there is none.
+OPTIONAL = ("volume", "adjusted_close", "symbol")
 
 
 class Stamp(StrEnum):
@@ -25,6 +28,13 @@ class Stamp(StrEnum):
 
     OPEN = "open"
     CLOSE = "close"
+
+
+class Prices(StrEnum):
+    """Which prices of a file are taken: as written, or scaled to its column of adjusted closes."""
+
+    AS_WRITTEN = "as written"
+    ADJUSTED = "adjusted"
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,13 @@ class CsvLayout:
         stamp: Which end of a bar the stamp names; None where it is not known and has to be declared.
         decimal_mark: `.` or `,`.
         adjustment: What was done to the prices: `raw`, `split`, `split+dividend`. Kept with the bars.
+        adjusted_close: Column of the close adjusted for dividends too; read only where adjusted prices are asked for.
+        symbol: Column that names the instrument of each row; only the rows of one are taken.
+        preamble: Lines before the header (or the first row) that are no part of the table.
+        number_marks: Characters that stand in numbers and mean nothing: `$`, and `,` where it parts thousands.
+        price_decimals: Decimals of prices that are written as whole numbers: 9 for 187150000000; 0 where they have a point.
+        fills: True where the exporter writes flat rows without volume while the venue is shut; these are left out and counted.
+        blanks: True where the exporter writes rows without prices (NaN or nothing) for times without trades; left out and counted.
     """
 
     time: str | int
@@ -64,6 +81,13 @@ class CsvLayout:
     stamp: Stamp | None = None
     decimal_mark: str = "."
     adjustment: str = "raw"
+    adjusted_close: str | int | None = None
+    symbol: str | int | None = None
+    preamble: int = 0
+    number_marks: str = ""
+    price_decimals: int = 0
+    fills: bool = False
+    blanks: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -79,6 +103,10 @@ class CsvLayout:
             raise ConfigurationError(f"CSV layout {self.name!r}: decimal_mark {self.decimal_mark!r} is neither '.' nor ','.")
         if self.decimal_mark == "," == self.delimiter:
             raise ConfigurationError(f"CSV layout {self.name!r}: delimiter and decimal_mark are both a comma.")
+        if set(self.number_marks) - set("$€£, '") or (self.number_marks and self.decimal_mark in self.number_marks):
+            raise ConfigurationError(
+                f"CSV layout {self.name!r}: number_marks {self.number_marks!r} may hold $ € £, and a comma, blank or apostrophe."
+            )
         if not is_time_form(self.time_form):
             raise ConfigurationError(f"CSV layout {self.name!r}: time_form {self.time_form!r} is unknown. Write {FORM_HELP}.")
         if self.time_zone is not None:
@@ -125,7 +153,7 @@ def check_time_zone(name: str) -> None:
         ConfigurationError: If the zone is unknown.
     """
     try:
-        zoneinfo.ZoneInfo(name)
+        zoneinfo.ZoneInfo(split_zone(name)[0])
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigurationError(
             f"{name!r} is no IANA time zone. Write for example America/New_York, Europe/London, UTC, or Etc/GMT+5 (New York's winter time all year)."
@@ -180,8 +208,8 @@ def layout_of(given: str | Mapping[str, object] | None) -> CsvLayout | None:
 def layout_from_mapping(mapping: Mapping[str, object]) -> CsvLayout:
     """Read a layout from a mapping, as it stands in the watchlist or in a file of its own.
 
-    Keys: `layout` (a name to start from), `columns` (time, clock, open, high, low, close, volume: name or number from 1),
-    `header`, `delimiter`, `time_form`, `time_zone`, `stamp`, `decimal_mark`, `adjustment`.
+    Keys: `layout` (a name to start from), `columns` (time, clock, open, high, low, close, volume, adjusted_close, symbol: name or number
+    from 1), and the other attributes of `CsvLayout`.
 
     Raises:
         ConfigurationError: For a key that does not exist, a value that cannot be meant, or a column that is missing.
@@ -200,9 +228,13 @@ def layout_from_mapping(mapping: Mapping[str, object]) -> CsvLayout:
 
 
 def _option(key: str, value: object) -> object:
-    if key == "header":
+    if key in ("header", "fills", "blanks"):
         if not isinstance(value, bool):
-            raise ConfigurationError(f"CSV layout: header is {value!r}; write true or false.")
+            raise ConfigurationError(f"CSV layout: {key} is {value!r}; write true or false.")
+        return value
+    if key in ("preamble", "price_decimals"):
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 18:
+            raise ConfigurationError(f"CSV layout: {key} is {value!r}; write a whole number from 0 to 18.")
         return value
     if value is None and key in ("delimiter", "time_zone", "stamp"):
         return None
@@ -220,7 +252,7 @@ def _columns(value: object, base: CsvLayout | None) -> dict[str, object]:
     for field, column in value.items():
         if field not in _FIELDS:
             raise ConfigurationError(f"CSV layout: columns has no {field!r}. There are: {', '.join(_FIELDS)}.")
-        if isinstance(column, bool) or not (isinstance(column, str | int) or (column is None and field in ("clock", "volume"))):
+        if isinstance(column, bool) or not (isinstance(column, str | int) or (column is None and field in ("clock", *OPTIONAL))):
             raise ConfigurationError(f"CSV layout: column {field} is {column!r}; write the name in the header, or a number from 1.")
         columns[field] = column
     missing = [field for field in ("time", *PRICES) if field not in columns]

@@ -50,6 +50,54 @@ def byte_size(path: Path) -> int:
     return size
 
 
+# What is saved or sent as .csv and is something else, by how it begins.
+_OTHER_FILES = (
+    (b"PK\x03\x04", "an Excel workbook or another zip archive", "Save the sheet as CSV, or unpack the archive"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "Save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "A Nautilus catalog is read with mdp catalog adopt"),
+    (b"%PDF", "a PDF", "Get the data as CSV"),
+)
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse what is no text: a workbook, an archive, a web page, bytes.
+
+    Raises:
+        SourceRefused: Saying what it is and what to do.
+        SourceUnavailable: If the file cannot be opened.
+    """
+    start = next(read_blocks(path, block_bytes=1 << 12)).text[: 1 << 12] if not _is_plain(path) else _first_bytes(path)
+    for magic, what, way in _OTHER_FILES:
+        if start.startswith(magic):
+            raise SourceRefused(f"{path} is {what}, not a CSV file. {way}.")
+    if start.startswith(_UTF16):
+        return
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise SourceRefused(f"{path} is a web page, not a CSV file (it begins {text[:40].decode('utf-8', 'replace')!r}). Get the file again.")
+    if text.startswith((b"{", b"[")):
+        raise SourceRefused(f"{path} is JSON, not a CSV file (it begins {text[:40].decode('utf-8', 'replace')!r}). Get the data as CSV.")
+    if b"\0" in start.partition(b"\n")[0]:
+        raise SourceRefused(f"{path} holds bytes that are no text, so it is no CSV file. Get the file again.")
+
+
+def is_gzip_or_utf16(path: Path) -> bool:
+    """Return whether a file's text can only be read from its start."""
+    return _first_bytes(path, 2) in (_GZIP, *_UTF16)
+
+
+def _is_plain(path: Path) -> bool:
+    return _first_bytes(path, 2) != _GZIP
+
+
+def _first_bytes(path: Path, count: int = 1 << 12) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise SourceUnavailable(f"The file {path} cannot be read: {error.strerror or error}.") from None
+
+
 def text_size(path: Path) -> int:
     """Return the bytes of a file's text; for gzip what its last member says of itself, or five times the file, whichever is more."""
     size = byte_size(path)

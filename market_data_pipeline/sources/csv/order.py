@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, Int64s
 from market_data_pipeline.domain.bar_types import NANOSECONDS
+from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.kept import LineMap
-from market_data_pipeline.sources.csv.rules import FaultLog, Rule
-from market_data_pipeline.sources.csv.spool import Spool
+from market_data_pipeline.tabular.rules import Rule
+from market_data_pipeline.tabular.spool import Spool
 
 # Two autumn nights are months apart, one lasts two hours at most.
 _SAME_NIGHT_NS = 6 * 3_600 * NANOSECONDS

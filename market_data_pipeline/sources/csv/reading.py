@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.bar_types import DAY_NS, Series
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.columns import FileColumns
+from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.kept import Closes, LineMap
 from market_data_pipeline.sources.csv.lines import byte_size, read_blocks, text_size
 from market_data_pipeline.sources.csv.order import OrderedRows, TwiceShown, in_order, settle_autumn
 from market_data_pipeline.sources.csv.rows import RowParser
-from market_data_pipeline.sources.csv.rules import FaultLog, Rule
-from market_data_pipeline.sources.csv.spacing import check_common_step, check_usual_step
-from market_data_pipeline.sources.csv.spool import Spool
 from market_data_pipeline.sources.csv.stamping import Stamping
+from market_data_pipeline.tabular.rules import Rule
+from market_data_pipeline.tabular.spacing import check_common_step, check_usual_step
+from market_data_pipeline.tabular.spool import Spool
 
 Progress = Callable[[int, int], None]
 _SURPLUS = 1.05  # lines differ in length; a twentieth more than the first ones promise
@@ -75,6 +78,7 @@ class _Pass:
         self.price_decimals = 0
         self.size_decimals = 0
         self.volumes_unknown = 0
+        self.left_out: Counter[str] = Counter()
 
     def read(self, number: int, columns: FileColumns, progress: Callable[[int], None] | None) -> None:
         """Read one file to its end."""
@@ -85,18 +89,39 @@ class _Pass:
         for block in read_blocks(columns.path, progress):
             parsed = parser.parse(block)
             if first_block and len(parsed.lines):
-                check_usual_step(columns.path, parsed.stamps.wall_ns[parsed.stamps.faults == 0], self.wanted.series.spec)
+                check_usual_step(columns.path.name, parsed.stamps.wall_ns[parsed.stamps.faults == 0], self.wanted.series.spec)
                 first_block = False
             placed = stamping.place(parsed.stamps, parsed.marks)
-            if parsed.marks.any:
+            filled = self._filled_while_shut(columns, parsed.values, placed.closes)
+            if parsed.marks.any or filled.any():
+                parsed.marks.forgive(filled)
                 self.faults.add_marks(number, parsed.lines, parsed.marks)
-                good = parsed.marks.good
+                good = parsed.marks.good & ~filled
                 self._keep(number, parsed.lines[good], placed.closes[good], placed.later[good], [column[good] for column in parsed.values])
             else:
                 self._keep(number, parsed.lines, placed.closes, placed.later, parsed.values)
         self.price_decimals = max(self.price_decimals, parser.price_decimals)
         self.size_decimals = max(self.size_decimals, parser.size_decimals)
         self.volumes_unknown += parser.volumes_unknown
+        self.left_out += parser.left_out
+
+    def _filled_while_shut(self, columns: FileColumns, values: list[Int64s], closes: Int64s) -> npt.NDArray[np.bool_]:
+        """Return which rows an exporter filled in while the venue was shut: flat, without volume, and outside every session."""
+        none = np.zeros(len(closes), dtype=np.bool_)
+        partitions = self.wanted.partitions
+        if not columns.layout.fills:
+            return none
+        opened, high, low, closed, volume = values
+        flat = (opened == closed) & (high == low) & (volume == 0)
+        calendar = partitions.calendar
+        if partitions.spec.is_daily_or_longer:
+            shut = ~np.isin(closes // DAY_NS, partitions.days)
+        else:
+            at = np.minimum(np.searchsorted(calendar.end_ns, closes, side="left"), len(calendar.days) - 1)
+            shut = closes <= calendar.pre_ns[at]
+        filled: npt.NDArray[np.bool_] = flat & shut
+        self.left_out["flat rows without volume while the venue is shut"] += int(filled.sum())
+        return filled
 
     def _keep(self, file: int, lines: Int64s, closes: Int64s, later: Int64s, values: list[Int64s]) -> None:
         if closes is not later:
@@ -119,7 +144,7 @@ class _Pass:
             for file in np.unique(files):
                 self.faults.add(int(file), lines[files == file], Rule.AMBIGUOUS_TIME, "time")
         ordered = in_order(closes, undecided, self.spool, self.lines, self.faults)
-        check_common_step(paths[0], ordered.closes, self.wanted.series.spec)
+        check_common_step(paths[0].name, ordered.closes, self.wanted.series.spec)
         notes = []
         if ordered.rows is not None and (np.diff(ordered.rows) < 0).any():
             backwards = bool((np.diff(ordered.rows) < 0).all())
@@ -128,6 +153,7 @@ class _Pass:
             notes.append(f"{ordered.collapsed:,} rows that several files hold with the same values were taken once.")
         if self.volumes_unknown:
             notes.append(f"{self.volumes_unknown:,} volumes of -1 (IBKR's sign for none) are taken as 0.")
+        notes += [f"{count:,} {what} were left out; they are no bars of this series." for what, count in self.left_out.items() if count]
         return Reading(ordered, self.lines, self.faults, rows, self.price_decimals, self.size_decimals, notes)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from market_data_pipeline.domain.errors import BadRows, StorageFailed
 from market_data_pipeline.sources.csv.columns import FileColumns, example_time, split_line
+from market_data_pipeline.sources.csv.faults import Fault
 from market_data_pipeline.sources.csv.lines import read_blocks
 from market_data_pipeline.sources.csv.reading import Reading, Wanted
-from market_data_pipeline.sources.csv.rules import ROW, Fault, Rule
-from market_data_pipeline.sources.csv.stamping import MINUTE_NS, grid_of
+from market_data_pipeline.tabular.rules import MINUTE_NS, ROW, Rule, grid_of
 
 SHOWN = 20
 _LONGEST_VALUE = 60

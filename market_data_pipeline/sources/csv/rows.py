@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +13,24 @@ import pyarrow.csv as pacsv
 
 from market_data_pipeline.domain.bar_table import PRICE_COLUMNS, VALUE_COLUMNS, Int64s
 from market_data_pipeline.domain.bar_types import BarSpec, PriceType
-from market_data_pipeline.domain.errors import SourceRefused
+from market_data_pipeline.domain.errors import QuestionUnanswered, SourceRefused
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.columns import FileColumns
+from market_data_pipeline.sources.csv.faults import FaultLog
+from market_data_pipeline.sources.csv.layout import Prices
 from market_data_pipeline.sources.csv.lines import Block
-from market_data_pipeline.sources.csv.numbers import NumberFault, parse_numbers
-from market_data_pipeline.sources.csv.rules import ROW, FaultLog, Marks, Rule
 from market_data_pipeline.sources.csv.times import Stamps, TimeFault, parse_times
+from market_data_pipeline.tabular.numbers import parse_numbers, parse_scaled, without_marks
+from market_data_pipeline.tabular.rules import ROW, Marks, Rule, mark_numbers, mark_values
 
 _TIME_RULES = {TimeFault.EMPTY: Rule.NO_TIME, TimeFault.NOT_A_TIME: Rule.NOT_A_TIME, TimeFault.ABSURD: Rule.ABSURD_TIME}
-_NUMBER_RULES = {
-    NumberFault.EMPTY: Rule.EMPTY,
-    NumberFault.NOT_A_NUMBER: Rule.NOT_A_NUMBER,
-    NumberFault.TOO_PRECISE: Rule.PRECISION,
-    NumberFault.TOO_LARGE: Rule.TOO_LARGE,
-}
+
+
+# What a row says that holds no trade.
+BLANK = r"^\s*(nan|null|none)?\s*$"
+_EVENT = r"\b(dividend|stock splits?)\b"
+_EVENT_ROW = re.compile(_EVENT, re.IGNORECASE)
+_ADJUSTED_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class RowParser:
     """Parses the blocks of one file.
 
     Attributes:
+        left_out: Rows that are no bars and break no rule, by what they are: other symbols, times without trades, dividends.
         price_decimals: Most decimals met in a price that has too many; 0 if none has.
         size_decimals: The same for volumes.
         volumes_unknown: Rows whose volume is -1, IBKR's sign for a price that has none.
@@ -70,17 +75,22 @@ class RowParser:
         delimiter = re.escape(columns.delimiter.encode())
         field = rb'(?:"(?:[^"]|"")*"[^%b]*|[^"%b][^%b]*|)' % ((delimiter,) * 3)
         self._closed = re.compile(field + rb"(?:%b%b)*" % (delimiter, field))
+        self.left_out: Counter[str] = Counter()
+        self._only_symbol = columns.symbol
+        self._event_rows: list[int] = []
         self.price_decimals = 0
         self.size_decimals = 0
         self.volumes_unknown = 0
 
     def parse(self, block: Block) -> ParsedRows:
         """Parse a block. Lines that are no rows (wrong column count, a quote left open) go to the fault log."""
-        table, lines = self._split(block)
+        table, lines = self._without_others(*self._split(block))
         marks = Marks(len(lines))
         stamps = self._times(table, marks)
         values = [self._numbers(table, name, marks) for name in VALUE_COLUMNS]
-        _check_values(values, marks)
+        if self._columns.prices is Prices.ADJUSTED:
+            values[:4] = self._adjusted(table, marks)
+        mark_values(values, marks)
         return ParsedRows(lines, values, stamps, marks)
 
     def _split(self, block: Block) -> tuple[pa.Table, Int64s]:
@@ -99,9 +109,66 @@ class RowParser:
                 raise SourceRefused(f"{self._columns.path}, lines {first} and following cannot be split into fields by {self._columns.delimiter!r}.")
         if numbers:
             wrong = np.array(numbers, dtype=np.int64) - 1
-            self._faults.add(self._file, where[wrong], Rule.COLUMN_COUNT, ROW)
+            event = np.isin(wrong, np.array(self._event_rows, dtype=np.int64) - 1)
+            self.left_out["rows that tell of a dividend or a split"] += int(event.sum())
+            self._faults.add(self._file, where[wrong[~event]], Rule.COLUMN_COUNT, ROW)
             where = np.delete(where, wrong)
         return table, where
+
+    def _without_others(self, table: pa.Table, lines: Int64s) -> tuple[pa.Table, Int64s]:
+        """Leave out, and count, what is no row of this series: other symbols, events, times without trades."""
+        if not table.num_rows:
+            return table, lines
+        if "symbol" in self._columns.positions:
+            table, lines = self._filtered(table, lines, self._is_other_symbol(table), "rows of other symbols")
+        event = pc.match_substring_regex(self._field(table, "open"), _EVENT, ignore_case=True)
+        table, lines = self._filtered(table, lines, event, "rows that tell of a dividend or a split")
+        if self._columns.layout.blanks:
+            blank = pc.match_substring_regex(self._field(table, "open"), BLANK, ignore_case=True)
+            for name in ("high", "low", "close"):
+                blank = pc.and_(blank, pc.match_substring_regex(self._field(table, name), BLANK, ignore_case=True))
+            table, lines = self._filtered(table, lines, blank, "rows without prices (nothing was traded)")
+        return table, lines
+
+    def _is_other_symbol(self, table: pa.Table) -> pa.Array:
+        names = pc.utf8_trim_whitespace(self._field(table, "symbol"))
+        if self._columns.symbol is None:
+            found = [name for name in pc.unique(names).to_pylist() if name]
+            self._only_symbol = self._only_symbol or next(iter(found), None)
+            if set(found) - {self._only_symbol}:
+                raise QuestionUnanswered(
+                    f"{self._columns.path.name} holds rows of several symbols ({', '.join(sorted({*found, str(self._only_symbol)})[:20])}). "
+                    "Nothing was written. Pass --symbol with the one to take."
+                )
+            return pa.array(np.zeros(len(names), dtype=np.bool_))
+        return pc.not_equal(names, self._columns.symbol)
+
+    def _filtered(self, table: pa.Table, lines: Int64s, drop: pa.Array, what: str) -> tuple[pa.Table, Int64s]:
+        count = pc.sum(drop).as_py() or 0
+        if not count:
+            return table, lines
+        self.left_out[what] += count
+        keep = pc.invert(drop)
+        return table.filter(keep), lines[np.asarray(keep.to_numpy(zero_copy_only=False), dtype=np.bool_)]
+
+    def _adjusted(self, table: pa.Table, marks: Marks) -> list[Int64s]:
+        """Return the four prices scaled by adjusted close / close, rounded half to even at the instrument's last decimal.
+
+        Exact until that rounding: whole numbers all the way. Such files hold days, so that Python's numbers are fast enough.
+        """
+        found = {}
+        for name in (*PRICE_COLUMNS, "adjusted_close"):
+            column = without_marks(self._field(table, name), self._columns.layout.number_marks)
+            numbers = parse_numbers(column, _ADJUSTED_DECIMALS, self._columns.layout.decimal_mark)
+            mark_numbers(numbers, "close" if name == "adjusted_close" else name, marks)
+            found[name] = numbers.mantissas.astype(object)
+        marks.mark(Rule.PRICE, "close", (found["close"] <= 0) | (found["adjusted_close"] <= 0))
+        close = np.where(found["close"] <= 0, 1, found["close"])
+        unit = 10 ** (_ADJUSTED_DECIMALS - self._precision.price)
+        return [
+            np.array([_half_even(p * a, c * unit) for p, a, c in zip(found[name], found["adjusted_close"], close, strict=True)], dtype=np.int64)
+            for name in PRICE_COLUMNS
+        ]
 
     def _without_header(self, block: Block) -> tuple[bytes, int]:
         text, first = block.text, block.first_line
@@ -115,8 +182,11 @@ class RowParser:
         def wrong(row: pacsv.InvalidRow) -> str:
             if row.text.strip():  # a line of blanks is no row: the count of lines then differs, and the text is tidied
                 wrong_numbers.append(row.number)
+                if _EVENT_ROW.search(row.text):
+                    self._event_rows.append(row.number)
             return "skip"
 
+        self._event_rows = []
         if not text:
             return pa.table({name: pa.array([], pa.string()) for name in self._convert.include_columns})
         try:
@@ -164,10 +234,16 @@ class RowParser:
         if field not in self._columns.positions:
             return np.zeros(table.num_rows, dtype=np.int64)
         decimals = self._precision.size if field == "volume" else self._precision.price
-        numbers = parse_numbers(self._field(table, field), decimals, self._columns.layout.decimal_mark)
-        if numbers.faults is not None:
-            for fault, rule in _NUMBER_RULES.items():
-                marks.mark(rule, field, numbers.faults == fault)
+        layout, column = self._columns.layout, self._field(table, field)
+        if layout.number_marks:
+            column = without_marks(column, layout.number_marks)
+        if layout.price_decimals and field != "volume":
+            numbers = parse_scaled(column, decimals, layout.price_decimals)
+        else:
+            numbers = parse_numbers(column, decimals, layout.decimal_mark)
+        if self._columns.prices is Prices.ADJUSTED and field != "volume":
+            return numbers.mantissas  # `_adjusted` reads them with all their decimals
+        mark_numbers(numbers, field, marks)
         if field == "volume":
             self.size_decimals = max(self.size_decimals, numbers.decimals_needed)
             return self._known_volumes(numbers.mantissas)
@@ -182,11 +258,7 @@ class RowParser:
         return np.where(unknown, 0, volume)
 
 
-def _check_values(values: list[Int64s], marks: Marks) -> None:
-    opens, high, low, close, volume = values
-    for name, price in zip(PRICE_COLUMNS, values[:4], strict=True):
-        marks.mark(Rule.PRICE, name, price <= 0)
-    marks.mark(Rule.LOW_HIGH, "low", low > high)
-    for name, price in (("open", opens), ("close", close)):
-        marks.mark(Rule.OPEN_CLOSE, name, (price > high) | (price < low))
-    marks.mark(Rule.VOLUME, "volume", volume < 0)
+def _half_even(number: int, by: int) -> int:
+    """Return a positive ratio rounded to a whole number, halves to the even one."""
+    whole, rest = divmod(number, by)
+    return whole + (2 * rest > by or (2 * rest == by and whole % 2 == 1))

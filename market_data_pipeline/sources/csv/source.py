@@ -9,23 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from market_data_pipeline.domain.bar_types import BarSpec, Series
+from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Provenance, SessionAnswer
 from market_data_pipeline.domain.errors import UsageError
 from market_data_pipeline.domain.quality import HoleRule
 from market_data_pipeline.domain.sessions import Partitions
-from market_data_pipeline.domain.source import Asked, Precision, RequestPlan, SessionFailure
+from market_data_pipeline.domain.source import Asked, NewsKind, Precision, RequestPlan, SessionFailure, SourceNews
 from market_data_pipeline.sources.csv.bars import CsvBars, Judgement
-from market_data_pipeline.sources.csv.columns import FileColumns, columns_of, layout_by_header
-from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Stamp, check_time_zone, parse_stamp
+from market_data_pipeline.sources.csv.columns import FileColumns, columns_of
+from market_data_pipeline.sources.csv.layout import DELIMITERS, CsvLayout, Prices, Stamp, check_time_zone, parse_stamp
 from market_data_pipeline.sources.csv.lines import byte_size
 from market_data_pipeline.sources.csv.reading import Progress, Wanted, expected_rows, read_files
+from market_data_pipeline.sources.csv.recognition import Declared, Verdict, recognise
 from market_data_pipeline.sources.csv.report import BadRowReport
-from market_data_pipeline.sources.csv.spool import Spool
+from market_data_pipeline.sources.csv.shapes import shape_of
+from market_data_pipeline.tabular.spool import Spool
 
 # Measured: a million rows a second; half of that is promised.
 _BYTES_PER_SECOND = 25e6
 _NAMES_TOLD = 3
+# What a column of adjusted closes is adjusted for, by those who write one (Yahoo, Tiingo, Alpha Vantage).
+ADJUSTED = "split+dividend"
 
 
 class CsvSource:
@@ -47,6 +51,9 @@ class CsvSource:
         progress: Called with bytes read and bytes in all, of the files as they lie on disk.
         delimiter: One character, or comma, semicolon, tab, pipe; wins over the layout's.
         convention: Under which convention the files hold bars; the layout's adjustment is kept with it unless this names one.
+        time_form: How times are written; wins over the layout's.
+        symbol: Whose rows to take of files with several symbols.
+        prices: Prices as written, or scaled to the column of adjusted closes, which is kept with the bars as `split+dividend`.
         clock: Returns now in nanoseconds since 1970 UTC.
 
     Raises:
@@ -68,6 +75,9 @@ class CsvSource:
         progress: Progress | None = None,
         delimiter: str | None = None,
         convention: Convention | None = None,
+        time_form: str | None = None,
+        symbol: str | None = None,
+        prices: Prices = Prices.AS_WRITTEN,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._paths = tuple(Path(path) for path in paths)
@@ -88,6 +98,10 @@ class CsvSource:
         self._delimiter = None if delimiter is None else DELIMITERS.get(delimiter, delimiter)
         self._convention = Convention() if convention is None else convention
         self._progress = progress
+        self._time_form = time_form
+        self._symbol = symbol
+        self._prices = prices
+        self._verdict: Verdict | None = None
         self._spools: list[Spool] = []
         self._opened: tuple[Wanted, CsvBars] | None = None
 
@@ -109,10 +123,22 @@ class CsvSource:
         return self._paths
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The files' names, in the order given."""
+        return tuple(path.name for path in self._paths)
+
+    @property
+    def noun(self) -> str:
+        """What a person calls what is read."""
+        return "file"
+
+    @property
     def provenance(self) -> Provenance:
         """`csv`, the files' names, and what the layout says was done to the prices. Reads the header if no layout was given."""
         adjustment = self._convention.adjustment
-        if adjustment == Convention().adjustment:
+        if self._prices is Prices.ADJUSTED:
+            adjustment = ADJUSTED
+        elif adjustment == Convention().adjustment:
             adjustment = self._layout_of(self._paths[0]).adjustment
         return Provenance("csv", self._names, replace(self._convention, adjustment=adjustment))
 
@@ -121,18 +147,19 @@ class CsvSource:
         names = [path.name for path in self._paths]
         return ", ".join(names) if len(names) <= _NAMES_TOLD else f"{names[0]} … {names[-1]} ({len(names)} files)"
 
-    def layout_of(self, path: Path, spec: BarSpec) -> FileColumns:
-        """Return how a file would be read as bars of `spec`, without reading more than its head.
+    def verdict(self, series: Series, partitions: Partitions) -> Verdict:
+        """Return what the files are and why, by a sample of them.
 
         Raises:
-            QuestionUnanswered: If layout, zone, stamp convention or time form have to be declared.
-            UsageError: If the layout does not fit the file, or the file the bars.
-            SourceError: If the file cannot be read or holds no rows.
+            MarketDataError: As `recognition.recognise`.
         """
-        return columns_of(path, self._layout_of(path), spec)
+        if self._verdict is None:
+            declared = Declared(self._layout, self._time_zone, self._stamp, self._delimiter, self._time_form, self._symbol)
+            self._verdict = recognise(self._paths, series, partitions, declared)
+        return self._verdict
 
     def _layout_of(self, path: Path) -> CsvLayout:
-        layout = layout_by_header(path, self._delimiter) if self._layout is None else self._layout
+        layout = shape_of(path, self._delimiter).layout if self._layout is None else self._layout
         return replace(
             layout,
             time_zone=self._time_zone or layout.time_zone,
@@ -156,7 +183,13 @@ class CsvSource:
             DiskFull: If the temporary columns have no room.
             StorageFailed: If temporary or rejects files cannot be written.
         """
-        files = [self.layout_of(path, series.spec) for path in self._paths]
+        verdict = self.verdict(series, partitions)
+        verdict.require_decided(self._names)
+        files = [
+            replace(columns_of(path, layout, series.spec), symbol=self._symbol, prices=self._prices)
+            for path, layout in zip(self._paths, verdict.layouts, strict=True)
+        ]
+        self._require_adjusted(files)
         wanted = Wanted(series, partitions, precision)
         spool = Spool(self._spool_dir, expected_rows(files))
         try:
@@ -170,18 +203,24 @@ class CsvSource:
         self._spools.append(spool)
         return bars
 
+    def _require_adjusted(self, files: Sequence[FileColumns]) -> None:
+        without = [file.path.name for file in files if "adjusted_close" not in file.positions]
+        if self._prices is Prices.ADJUSTED and without:
+            raise UsageError(f"{without[0]} has no column of adjusted closes (such as 'Adj Close'), so --adjusted cannot be meant. Leave it out.")
+
     def plan(self, asked: Asked) -> RequestPlan:
         """Return how many files would be read, and about how long that takes."""
         size = sum(byte_size(path) for path in self._paths)
         return RequestPlan(requests=len(self._paths), seconds=round(size / _BYTES_PER_SECOND, 1), sessions=len(asked.sessions))
 
-    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure]:
-        """Yield an answer for each session asked for that the files hold, and a failure for each that they do not, oldest first.
+    def fetch(self, asked: Asked) -> Iterator[SessionAnswer | SessionFailure | SourceNews]:
+        """Yield what the files were taken for and why, then an answer or a failure for each session asked for, oldest first.
 
         Raises:
             MarketDataError: As `open`, before anything is yielded.
         """
         bars = self._open_once(asked)
+        yield SourceNews(NewsKind.NOTE, self._told(self.verdict(asked.series, asked.partitions)), 0)
         wanted = sorted(set(asked.sessions))
         answers = bars.answers(wanted)
         answer = next(answers, None)
@@ -191,6 +230,9 @@ class CsvSource:
                 answer = next(answers, None)
             else:
                 yield SessionFailure(date, self._absent(date, bars))
+
+    def _told(self, verdict: Verdict) -> str:
+        return f"{self._names} read as {verdict}: {'; '.join((*verdict.evidence, *verdict.warnings))}"
 
     def _open_once(self, asked: Asked) -> CsvBars:
         wanted = Wanted(asked.series, asked.partitions, asked.precision)

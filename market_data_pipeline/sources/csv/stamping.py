@@ -8,25 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS, Aggregation, BarSpec
+from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS, Aggregation
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.sources.csv.columns import FileColumns
 from market_data_pipeline.sources.csv.layout import Stamp
-from market_data_pipeline.sources.csv.rules import Marks, Rule
 from market_data_pipeline.sources.csv.time_forms import EpochForm
 from market_data_pipeline.sources.csv.times import Stamps
-from market_data_pipeline.sources.csv.zones import to_utc, to_wall
+from market_data_pipeline.tabular.rules import Marks, Rule, grid_of
+from market_data_pipeline.tabular.zones import to_utc, to_wall
 
 Bools = npt.NDArray[np.bool_]
 
-MINUTE_NS = 60 * NANOSECONDS
 # Closes are also written as the last instant inside a bar: 09:30:59, 09:30:59.999 (Binance), …999999, …999999999 (Nautilus' day bars).
 _LAST_INSTANTS = (NANOSECONDS, 1_000_000, 1_000, 1)
-
-
-def grid_of(spec: BarSpec) -> int:
-    """Return the nanoseconds on whose multiples the stamps of intraday bars have to stand: a second or a minute."""
-    return NANOSECONDS if spec.aggregation is Aggregation.SECOND else MINUTE_NS
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zoneinfo
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,6 +39,20 @@ _UNAMBIGUOUS = (
     *("YYYYMMDDHHMMSS", "YYYYMMDDHHMM", "YYYY.MM.DD", "YYYY.MM.DD HH:MM", "YYYY.MM.DD HH:MM:SS", "YYYY/MM/DD", "YYYY/MM/DD HH:MM"),
     *("YYYY/MM/DD HH:MM:SS", "YYYY-MM-DD HHMMSS", "YYYY-MM-DD HHMM"),
 )
+# Forms that leave open which is day and which is month, or begin with a name: told by all stamps of a file together.
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H%M%S", " %H%M")
+_MIXED = (
+    *(f"{date}{clock}" for s in "/-." for date in (f"%d{s}%m{s}%Y", f"%m{s}%d{s}%Y", f"%d{s}%m{s}%y", f"%m{s}%d{s}%y") for clock in _CLOCKS),
+    *(f"{date}{clock}" for date in ("%b %d, %Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y") for clock in _CLOCKS),
+    *(f"{date}{clock}" for date in ("%y%m%d", "%d%m%y", "%m%d%y") for clock in ("", " %H%M%S", " %H%M", " %H:%M", " %H:%M:%S")),
+    *(f"{date}{clock}" for date in ("%Y%m%d", "%d%m%Y", "%m%d%Y") for clock in (" %H%M%S", " %H%M", " %H:%M", " %H:%M:%S")),
+    *(f"%d.%m.%Y %H:%M:%S{f} GMT%z" for f in (".%f", "")),
+    *(f"%Y/%m/%d{clock}" for clock in _CLOCKS),
+    *(f"%Y-%m-%d{clock}" for clock in (" %I:%M %p", " %I:%M:%S %p")),
+)
+# IBKR's API writes the zone behind the time: 20240105 09:30:00 US/Eastern.
+_ZONE_BEHIND = re.compile(r"(?P<time>.*\d) (?P<zone>[A-Za-z]+(?:[/_-][A-Za-z0-9_]+)*)", re.ASCII)
+_NO_ZONES = ("am", "pm", "z")
 _EPOCH_BY_DIGITS = {9: "epoch-s", 10: "epoch-s", 12: "epoch-ms", 13: "epoch-ms", 15: "epoch-us", 16: "epoch-us", 18: "epoch-ns", 19: "epoch-ns"}
 
 
@@ -110,6 +125,40 @@ def form_of(declared: str, example: str) -> TimeForm | None:
         if isinstance(form, TextForm) and form.expression.fullmatch(text):
             return form
     return None
+
+
+def forms_that_may_be(example: str) -> tuple[str, ...]:
+    """Return the names of all forms in which a stamp could be written; none if it is no time that we know."""
+    text = example.strip()
+    only = form_of(AUTO, text)
+    if only is not None:
+        return (only.name,)
+    zone = zone_behind(text)
+    if zone:
+        return tuple(f"{_percent(name)} {zone}" for name in forms_that_may_be(text.removesuffix(zone).rstrip()) if name != "iso" or "T" not in text)
+    found = ((name, form_named(name)) for name in _MIXED)
+    return tuple(name for name, form in found if isinstance(form, TextForm) and form.expression.fullmatch(text))
+
+
+def zone_behind(text: str) -> str | None:
+    """Return the IANA zone that stands behind a time, or None: `US/Eastern` of `20240105 09:30:00 US/Eastern`."""
+    match = _ZONE_BEHIND.fullmatch(text.strip())
+    if match is None or match["zone"].lower() in _NO_ZONES:
+        return None
+    try:
+        zoneinfo.ZoneInfo(match["zone"])
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+    return match["zone"]
+
+
+def _percent(name: str) -> str:
+    """Return a pattern of letters as one of percent codes, in which no letter of a zone's name means anything."""
+    if "%" in name:
+        return name
+    if name == "iso":
+        return "%Y-%m-%d %H:%M:%S"
+    return "".join(f"%{token}" if is_code else token for token, is_code in _letter_tokens(name))
 
 
 def _looks_like_epoch(text: str) -> bool:

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS
-from market_data_pipeline.sources.csv.numbers import Codes, NumberFault, parse_numbers
 from market_data_pipeline.sources.csv.time_forms import EpochForm, TextForm, TimeForm
+from market_data_pipeline.tabular.numbers import Codes, NumberFault, parse_numbers
 
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]

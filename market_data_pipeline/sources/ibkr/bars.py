@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from market_data_pipeline.domain.aggregation import closes_of, ends_of
 from market_data_pipeline.domain.bar_table import PRICE_COLUMNS, VALUE_COLUMNS, BarTable, Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS, NANOSECONDS, Aggregation, BarSpec
 from market_data_pipeline.domain.errors import SourceBusy
@@ -125,12 +126,7 @@ def place(raw: RawBars, partitions: Partitions, hours: Hours) -> Placed:
     positions = np.searchsorted(partitions.ends, raw.opens_ns, side="right").astype(np.int64)
     inside = (positions < len(partitions)) & (raw.opens_ns >= (partitions.starts[0] if len(partitions) else 0))
     at = np.minimum(positions, len(partitions) - 1)
-    ends = partitions.ends[at]
-    if hours is Hours.RTH:
-        # A bar that opens before the regular close ends with it; one after it is none of the regular hours, and its session's end binds it.
-        closes = partitions.calendar.close_ns[partitions.calendar_index[at]]
-        ends = np.where(raw.opens_ns < closes, closes, ends)
-    ts_init = np.minimum(raw.opens_ns + partitions.spec.length_ns, ends)
+    ts_init = closes_of(raw.opens_ns, partitions.spec.length_ns, ends_of(raw.opens_ns, at, partitions, hours))
     return Placed(raw, np.where(inside, positions, -1), raw.opens_ns, ts_init)
 
 

@@ -125,7 +125,7 @@ def test_what_changed_before_a_restart_is_acted_on_once_after_it(sensor: Sensor,
 @tries("refresh", Situation.NOTHING_TO_DO)
 def test_what_is_up_to_date_is_left_alone(sensor: Sensor) -> None:
     assert sensor.tick() == []
-    assert sensor.said == "Availability and backtests are up to date with the bars of 2 series."
+    assert sensor.said == "Availability, backtests and derived bars are up to date with the bars of 2 series."
     sensor.cursor = None
     assert sensor.settle() == [], "a cursor that was lost costs nothing"
     sensor.cursor = "nonsense"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_data_pipeline.sources.csv.zones import to_utc, to_wall
+from market_data_pipeline.tabular.zones import to_utc, to_wall
 from market_data_pipeline_tests.instants import NEW_YORK, ns
 from market_data_pipeline_tests.sources.csv.conftest import Read
 from market_data_pipeline_tests.sources.csv.rows import HEADER, bar, opens, utc

@@ -173,7 +173,7 @@ def test_a_mapping_may_start_from_a_known_layout() -> None:
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ({"layuot": "generic"}, "no key 'layuot'. There are: adjustment, columns, "),
+        ({"layuot": "generic"}, "no key 'layuot'. There are: adjustment, blanks, columns, "),
         ({"layout": "nosuch"}, "No CSV layout is called 'nosuch'. There are: generic, "),
         ({}, "columns lacks time, open, high, low, close"),
         ({"columns": {"time": "t", "price": "p"}}, "columns has no 'price'. There are: time, clock, open"),
