@@ -77,7 +77,7 @@ def test_no_command_shows_the_help(mdp: Mdp) -> None:
     [
         (["chek"], "No such command 'chek'. Did you mean 'check'? See: mdp --help"),
         (["check", "--strat", "2024-01-02"], "No such option: --strat"),
-        (["import-csv", "a.csv"], "Missing option '--instrument'"),
+        (["import-csv", "a.csv"], "Missing option '--bar'"),
         (["import-csv", "a.csv", "--instrument", "A.NYSE", "--bar", "1-DAY-LAST", "--on-conflict", "guess"], "'guess'"),
     ],
 )

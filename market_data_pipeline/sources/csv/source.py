@@ -220,7 +220,7 @@ class CsvSource:
             MarketDataError: As `open`, before anything is yielded.
         """
         bars = self._open_once(asked)
-        yield SourceNews(NewsKind.NOTE, self._told(self.verdict(asked.series, asked.partitions)), 0)
+        yield SourceNews(NewsKind.NOTE, self._told(self.verdict(asked.series, asked.partitions)), len(self._paths))
         wanted = sorted(set(asked.sessions))
         answers = bars.answers(wanted)
         answer = next(answers, None)
