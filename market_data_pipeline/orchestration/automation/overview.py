@@ -233,8 +233,9 @@ def _switches(instance: dg.DagsterInstance) -> Iterator[Switch]:
         *instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE),
     ]
     for state in sorted(states, key=lambda one: one.instigator_name):
-        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
-        tick = ticks[0] if ticks else None
+        # The newest may be under way, this one's own among them.
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
+        tick = next((one for one in ticks if one.status is not TickStatus.STARTED), None)
         at = "" if tick is None else f"{dt.datetime.fromtimestamp(tick.timestamp, dt.UTC):%Y-%m-%d %H:%M} UTC"
         yield Switch(state.instigator_name, state.is_running, at, "" if tick is None else _said(tick))
 
