@@ -12,6 +12,7 @@ from market_data_pipeline.gateway_simulator.market import HistoryRequest, Refusa
 from market_data_pipeline.gateway_simulator.requests import RealTimeRequest
 
 STEP_NS = 5_000_000_000
+_MINUTE_NS = 60_000_000_000
 # Whoever sets a speed at which five seconds pass in less gets the bars in bunches.
 _SHORTEST_WAIT_S = 0.01
 
@@ -21,7 +22,7 @@ async def moments(gateway: Gateway, *, every: bool) -> AsyncIterator[int]:
 
     Args:
         gateway: Whose clock.
-        every: Whether moments that passed while nobody looked come late instead of never.
+        every: Whether moments that passed while nobody looked come late instead of never; a full minute always does, as a bar may close with it.
     """
     moment = gateway.clock.now_ns() // STEP_NS * STEP_NS + STEP_NS
     while True:
@@ -34,7 +35,8 @@ async def moments(gateway: Gateway, *, every: bool) -> AsyncIterator[int]:
         await gateway.wait_online()
         yield moment
         latest = gateway.clock.now_ns() // STEP_NS * STEP_NS
-        moment = moment + STEP_NS if every else max(moment, latest) + STEP_NS
+        following = moment + STEP_NS
+        moment = following if every else min(max(moment, latest) + STEP_NS, -(-following // _MINUTE_NS) * _MINUTE_NS)
 
 
 async def keep_up_to_date(gateway: Gateway, client: Client, request_id: int, request: HistoryRequest) -> None:
