@@ -68,6 +68,19 @@ def close_of_nth(partitions: Partitions, grid: Grid, hours: str, after_ns: int, 
     return None
 
 
+def earliest_close(partitions: Partitions, grid: Grid, open_ns: int) -> int:
+    """Return when a bar that opened at `open_ns` has surely closed for whoever watches it live, UTC nanoseconds.
+
+    That is the next multiple of its length on the venue's clock. An hour bar that opened at 09:30 is over at 10:00, though it is stamped as closing
+    at 10:30 (`aggregation.closes_of`).
+    """
+    if partitions.spec.is_daily_or_longer:
+        return open_ns + DAY_NS
+    position = int(np.clip(partitions.index_of_close(np.array([open_ns + 1], dtype=np.int64))[0], 0, len(partitions) - 1))
+    length = partitions.spec.length_ns
+    return open_ns + length - (open_ns + int(grid.offsets[partitions.calendar_index[position]])) % length
+
+
 def _expected_in(partitions: Partitions, grid: Grid, hours: str, position: int) -> ExpectedBars:
     i = int(partitions.calendar_index[position])
     calendar, length = partitions.calendar, partitions.spec.length_ns

@@ -7,7 +7,7 @@ import pytest
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.calendars.grids import grid_of
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.trading_time import bars_between, close_of_nth, expected_bars
+from market_data_pipeline.domain.trading_time import bars_between, close_of_nth, earliest_close, expected_bars
 from market_data_pipeline_tests.instants import ns
 
 
@@ -76,3 +76,18 @@ def test_the_bar_that_forms_is_not_counted() -> None:
 
 def test_beyond_the_calendar_is_never() -> None:
     assert nth("AAPL.NASDAQ-1-DAY-LAST-EXTERNAL", "rth", "2024-01-05T15:00Z", 10_000) is None
+
+
+@pytest.mark.parametrize(
+    ("bar_type", "opened", "over"),
+    [
+        (MINUTES, "2024-01-05T15:00Z", "2024-01-05T15:01Z"),
+        ("AAPL.NASDAQ-1-HOUR-LAST-EXTERNAL", "2024-01-05T14:30Z", "2024-01-05T15:00Z"),  # 09:30 to 10:00 New York
+        ("AAPL.NASDAQ-1-HOUR-LAST-EXTERNAL", "2024-01-05T15:00Z", "2024-01-05T16:00Z"),
+        ("EUR/USD.IDEALPRO-4-HOUR-MID-EXTERNAL", "2024-01-04T22:15Z", "2024-01-05T01:00Z"),  # 17:15 to 20:00 New York
+        ("AAPL.NASDAQ-1-DAY-LAST-EXTERNAL", "2024-01-05T00:00Z", "2024-01-06T00:00Z"),
+    ],
+)
+def test_a_bar_is_over_at_the_next_full_length_on_the_venues_clock(bar_type: str, opened: str, over: str) -> None:
+    partitions = partitions_of(Series.parse(bar_type))
+    assert earliest_close(partitions, grid_of(partitions.calendar, "all"), ns(opened)) == ns(over)
