@@ -72,14 +72,14 @@ class AttachedNode:
         status_file: Path | None,
     ) -> None:
         if not needs:
-            raise UsageError("No strategy of this node says what it needs. Put WarmUpMixin before Strategy and give bars_needed(), or name the needs.")
+            raise UsageError("No strategy of this node says what it needs. Put WarmUpMixin before Strategy, with bars_needed(), or name the needs.")
         self._clients = BrokerClients.of(node)
         self._clients.refuse_forming_bars()
         self._node = node
         self._settings = settings
         self._status_file = status_file
         self._kernel = node.kernel
-        self._loop = node.get_event_loop()
+        self._loop = node.kernel.loop
         self._log = Logger("LiveWarmUp")
         self._doing = "waiting for strategies to start"
         self._began: dict[str, float] = {}
@@ -187,11 +187,11 @@ class AttachedNode:
         theirs, ours = (instrument.price_precision, instrument.size_precision), (bar.open.precision, bar.volume.precision)
         if theirs == ours:
             return brought.bars
-        warmed.reasons = (
-            *warmed.reasons,
+        reason = (
             f"the stored bars have {ours[0]} price and {ours[1]} size decimals, the node's {instrument.id} has {theirs[0]} and {theirs[1]}. "
-            f"Store the broker's definition: mdp instruments refresh {instrument.id}",
+            f"Store the broker's definition: mdp instruments refresh {instrument.id}"
         )
+        warmed.reasons = (*warmed.reasons, reason)
         return []
 
     def _tell_ended(self, warmed: _Warmed) -> None:
@@ -225,7 +225,8 @@ class AttachedNode:
 
     def _mend(self, warmed: _Warmed, hole: Hole) -> None:
         series = warmed.feed.need.series
-        self._say(f"{series}: {hole.bars:,} bars between {_utc(hole.after_ns)} and {_utc(hole.until_ns)} did not come live; asking", self._log.warning)
+        text = f"{series}: {hole.bars:,} bars between {_utc(hole.after_ns)} and {_utc(hole.until_ns)} did not come live; asking for them"
+        self._say(text, self._log.warning)
         limit = min(_MEND_S, self._settings.time_limit_s)
         settings = self._settings.model_copy(update={"buffer": 1.0, "time_limit_s": limit})
         warmed.timer = self._loop.call_later(limit + _GRACE_S, self._mended, warmed, hole, None)

@@ -33,6 +33,11 @@ class Readiness:
     state: WarmUpState = WarmUpState.INITIALIZING
     refused: int = 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has come to READY."""
+        return self.state is WarmUpState.READY
+
     def saw(self, bar_type: str) -> None:
         """Count a bar."""
         self.seen[bar_type] = self.seen.get(bar_type, 0) + 1
