@@ -135,7 +135,9 @@ class Service:
         def work(now_ns: int) -> Answer:
             answer = gateway.market.history(request, now_ns, fault.sessions if fault is not None else ())
             rows = changed_rows(answer.rows, fault, gateway.scenario.random)
-            return Answer(tuple(answers.bars(one, answer.start, answer.end, rows) for one in [*stale, request_id]), "bars", len(rows), until_ns=now_ns)
+            return Answer(
+                tuple(answers.bars(one, answer.start, answer.end, rows) for one in [*stale, request_id]), "bars", len(rows), until_ns=now_ns
+            )
 
         return await gateway.compute(work, gateway.clock.now_ns())
 
