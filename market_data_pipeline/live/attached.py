@@ -145,9 +145,10 @@ class AttachedNode:
                 warmed.feed.late(actor)
             self._tell_ended(warmed)
             return
-        began = time.monotonic()
         for actor in self._subscribers(warmed):
-            self._began.setdefault(str(actor.id), began)
+            self._began.setdefault(str(actor.id), time.monotonic())
+            if isinstance(actor, WarmUpMixin):
+                actor.history_begins()
         warmed.feed.gather()
         warmed.timer = self._loop.call_later(self._settings.time_limit_s + _GRACE_S, self._give_up, warmed)
         both = self._settings.may_ask(WarmUpSource.CATALOG) and self._settings.may_ask(WarmUpSource.IBKR)
