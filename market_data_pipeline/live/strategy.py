@@ -64,6 +64,11 @@ class WarmUpMixin:
         self.readiness.waiting.add(str(bar_type))
         self._listener = listener
 
+    def history_begins(self) -> None:
+        """Take note that history is being brought."""
+        self.readiness.begun = True
+        self._advance()
+
     def history_ended(self, bar_type: BarType) -> None:
         """Go on with live bars: history has been given, or there is none to be had."""
         self.readiness.waiting.discard(str(bar_type))
