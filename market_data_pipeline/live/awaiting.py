@@ -1,7 +1,7 @@
 """Wait for the gateway before a node is built.
 
-Nautilus' Interactive Brokers client (1.230) connects inside `node.build()`, for ever and deaf to Ctrl-C; and a node that was built in a running loop and
-found no gateway starts no strategy, even if one comes up later.
+Nautilus' Interactive Brokers client (1.230) connects inside `node.build()`, for ever and deaf to Ctrl-C; and a node that was built in a running loop
+and found no gateway starts no strategy, even if one comes up later.
 """
 
 from __future__ import annotations
