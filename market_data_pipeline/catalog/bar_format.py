@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX
+from market_data_pipeline.catalog.row_groups import SORTED_BY_CLOSE, ends_of_groups, groups_between
 from market_data_pipeline.domain.bar_table import COLUMNS, PRICE_COLUMNS, VALUE_COLUMNS, BarTable, Int64s
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import CorruptFile, PrecisionMismatch, UsageError
+from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
 
 FIXED_DECIMALS = 16
@@ -33,6 +35,7 @@ LEGACY_PRICES = "8-byte prices of an older Nautilus, on which a 16-byte build ab
 OUT_OF_ORDER = "rows are out of order, or one bar stands in it twice"
 _RAW = pa.binary(16)
 _WIDE = pa.decimal128(38, FIXED_DECIMALS)
+_ENCODING = {"ts_event": "DELTA_BINARY_PACKED", "ts_init": "DELTA_BINARY_PACKED"}
 # Below this a mantissa is exact as a float, and so is what is computed from it here.
 _EXACT = 2**51
 
@@ -192,7 +195,7 @@ def to_parquet(table: pa.Table) -> pa.Buffer:
     """Return a Parquet file: snappy, delta-packed stamps (27 bytes a bar, in files of a session), a checksum for each page.
 
     zstd with dictionaries would take 18 bytes, and three times the time to write and to read files of this size.
-    No statistics: files are chosen by name, and a wrong bound in a damaged footer would hide bars from a reader.
+    No statistics: files of a session are chosen by name, and a wrong bound in a damaged footer would hide bars from a reader.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -200,10 +203,32 @@ def to_parquet(table: pa.Table) -> pa.Buffer:
         sink,
         compression="snappy",
         use_dictionary=False,
-        column_encoding={"ts_event": "DELTA_BINARY_PACKED", "ts_init": "DELTA_BINARY_PACKED"},
+        column_encoding=_ENCODING,
         write_page_checksum=True,
         write_statistics=False,
     )
+    return sink.getvalue()
+
+
+def to_parquet_of_sessions(bars: BarTable, series: Series, partitions: Partitions) -> pa.Buffer:
+    """Return a Parquet file of many whole sessions: as `to_parquet`, in row groups of some sessions each, with bounds of their closes.
+
+    21 bytes a bar for months of a share's minutes. See `row_groups` for what it declares, and how its bounds are doubted.
+    """
+    table, sink, begun = encode_checked(bars, series), pa.BufferOutputStream(), 0
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="snappy",
+        use_dictionary=False,
+        column_encoding=_ENCODING,
+        write_page_checksum=True,
+        write_statistics=["ts_init"],
+        sorting_columns=SORTED_BY_CLOSE,
+    ) as writer:
+        for end in [*ends_of_groups(bars, partitions)] or [0]:
+            writer.write_table(table.slice(begun, end - begun), row_group_size=max(1, end - begun))
+            begun = end
     return sink.getvalue()
 
 
@@ -227,7 +252,9 @@ def read_content(path: Path) -> bytes:
         raise CorruptFile(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def table_in(content: bytes, path: Path, series: Series, precision: Precision | None = None) -> pa.Table:
+def table_in(
+    content: bytes, path: Path, series: Series, precision: Precision | None = None, closes: tuple[int, int] | None = None
+) -> pa.Table:
     """Decode a bar file to its last page; check checksums, columns, types and metadata, but no value.
 
     Args:
@@ -235,12 +262,15 @@ def table_in(content: bytes, path: Path, series: Series, precision: Precision | 
         path: The file, for messages.
         series: The series it must belong to.
         precision: The precision it must have; None takes the file's own word.
+        closes: Leave out row groups without a close in (after, until], UTC nanoseconds; None reads all.
 
     Raises:
         CorruptFile: With the reason: no Parquet, broken pages, another schema, another series or precision, 8-byte values.
     """
     try:
-        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        groups = None if closes is None else groups_between(file.metadata, *closes)
+        table = file.read(use_threads=False) if groups is None else file.read_row_groups(groups, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptFile(f"{path}: not a readable Parquet file ({_first_line(error)})") from None
     expected = schema_of(series, precision or _precision_in(table.schema, path))

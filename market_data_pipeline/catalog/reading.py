@@ -90,7 +90,7 @@ class _FileReader:
         start, end = interval
         if self._claimed is not None and start <= self._claimed:
             raise CorruptFile(f"{path}: covers the same time as the file before it, so bars would come twice")
-        table = table_in(read_content(path), path, self._series, self._precision)
+        table = table_in(read_content(path), path, self._series, self._precision, (self.after, self._until))
         self._waiting.append((path, start, end, table.num_rows))
         self._tables.append(table)
         self.rows += table.num_rows
