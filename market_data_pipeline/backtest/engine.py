@@ -16,6 +16,7 @@ import numpy as np
 
 from market_data_pipeline.backtest.evidence import Evidence, SeriesEvidence
 from market_data_pipeline.backtest.spec import BacktestSpec, FeeSpec, StrategySpec
+from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.errors import BacktestFailed, ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def finished_engine(root: Path, spec: BacktestSpec, evidence: Evidence) -> Itera
     random.seed(spec.seed)
     np.random.seed(spec.seed)  # strategies may use the global generator
     # With pandas 3's Arrow strings the analyzer's joins take quadratic time (FACTS 1).
-    with pd.option_context("mode.string_storage", "python"), warnings.catch_warnings():
+    with (
+        pd.option_context("mode.string_storage", "python"),
+        warnings.catch_warnings(),
+        Catalog.open(root).reading(*(one.series for one in evidence.series)),
+    ):
         warnings.filterwarnings("ignore", message="Timestamp.utcnow is deprecated")  # Nautilus 1.23x under pandas 3
         node = BacktestNode([config])
         try:

@@ -252,9 +252,7 @@ def read_content(path: Path) -> bytes:
         raise CorruptFile(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def table_in(
-    content: bytes, path: Path, series: Series, precision: Precision | None = None, closes: tuple[int, int] | None = None
-) -> pa.Table:
+def table_in(content: bytes, path: Path, series: Series, precision: Precision | None = None, closes: tuple[int, int] | None = None) -> pa.Table:
     """Decode a bar file to its last page; check checksums, columns, types and metadata, but no value.
 
     Args:

@@ -218,6 +218,33 @@ class Catalog:
                 raise
             writer.close()
 
+    @contextmanager
+    def held(self, series: Series, wait_s: float = 10.0) -> Iterator[SeriesRow | None]:
+        """Hold the series' lock, after ledger and files are brought together as `writer` does; lends None if nothing of it is stored.
+
+        Raises:
+            SeriesLocked: If another process writes the series for longer than `wait_s` seconds.
+        """
+        from market_data_pipeline.catalog.reconcile import BadFiles, Scope
+        from market_data_pipeline.catalog.writer import series_lock
+
+        row = self._find(series)
+        if row is None:
+            yield None
+            return
+        with series_lock(self.layout, series.folder, wait_s):
+            self._reconcile(row, Scope.CHANGED, BadFiles.QUARANTINE)
+            row = self.ledger.find(series)
+            yield None if row is None else _if_stored(row)
+
+    @contextmanager
+    def reading(self, *series: Series) -> Iterator[None]:
+        """Keep compactions away from these series while Nautilus itself reads them: it ends the process where a file that it has listed is gone."""
+        from market_data_pipeline.catalog.readers import reading
+
+        with reading(self.layout, [one.folder for one in series]):
+            yield
+
     def require_same(self, series: Series, precision: Precision, convention: Convention) -> None:
         """Make sure that bars of this precision and convention may be stored beside what is stored.
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import CorruptFile
+from market_data_pipeline.domain.sessions import Partitions
 
 SUFFIX = ".parquet"
 TEMPORARY_PREFIX = ".writing-"
@@ -73,6 +74,12 @@ class BarFile:
         return self.path.name
 
 
+def partitions_touched(file: BarFile, partitions: Partitions) -> range:
+    """Return the positions of the partitions whose windows touch the closes that a file claims."""
+    first = int(np.searchsorted(partitions.ends, file.start, side="left"))
+    return range(first, max(first, int(np.searchsorted(partitions.starts, file.end, side="left"))))
+
+
 @dataclass(frozen=True)
 class Listing:
     """What a series' folder holds: bar files by start, and what else ends in `.parquet` there, on which Nautilus stops, with the reason."""
@@ -101,6 +108,11 @@ class CatalogLayout:
     def locks(self) -> Path:
         """Where the lock file of each series lies."""
         return self.root / "locks"
+
+    @property
+    def compacting(self) -> Path:
+        """Where a series' folder is built anew, to change names with the one that stands: not below `data/`, where Nautilus looks."""
+        return self.root / "compacting"
 
     @property
     def spool(self) -> Path:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-import numpy as np
-
 from market_data_pipeline.catalog.bar_format import bars_in, content_hash, read_content
-from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX, BarFile, CatalogLayout, file_name, stamp_of
+from market_data_pipeline.catalog.folder_exchange import clear_stage
+from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX, BarFile, CatalogLayout, file_name, partitions_touched, stamp_of
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
+from market_data_pipeline.catalog.row_groups import holds_whole_sessions
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 from market_data_pipeline.domain.coverage import Coverage, Quality
@@ -93,8 +93,9 @@ def quarantine(layout: CatalogLayout, path: Path, reason: str, sessions: Iterabl
     return result
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Remove temporary files of a writer that was killed. Only while holding the series' lock."""
+def clear_leftovers(layout: CatalogLayout, folder: Path) -> None:
+    """Remove what a writer or a compaction that was killed left of a series. Only while holding the series' lock."""
+    clear_stage(layout, folder)
     for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
         path.unlink(missing_ok=True)
 
@@ -110,11 +111,12 @@ class _Bad:
 
 @dataclass(frozen=True)
 class _Read:
-    """A file that has been read and found sound."""
+    """A file that has been read and found sound; `is_compacted` says that its sessions are whole."""
 
     file: BarFile
     bars: BarTable
     file_hash: str
+    is_compacted: bool
 
 
 class Reconciliation:
@@ -139,7 +141,7 @@ class Reconciliation:
     def run(self) -> Reconciled:
         """Check files, move bad ones away, and rewrite the rows that differ."""
         if self._bad_files is BadFiles.QUARANTINE:
-            clear_leftovers(self._folder)
+            clear_leftovers(self._layout, self._folder)
         # Asked before the files are listed: what changes from now on is seen by the next who looks.
         mtime = self._layout.settled_mtime_ns(self._row.series)
         listing = self._layout.list_folder(self._folder)
@@ -185,10 +187,7 @@ class Reconciliation:
             yield cluster
 
     def _positions(self, file: BarFile) -> range:
-        """Return positions of the partitions whose windows touch the closes that a file claims."""
-        first = int(np.searchsorted(self._partitions.ends, file.start, side="left"))
-        stop = int(np.searchsorted(self._partitions.starts, file.end, side="left"))
-        return range(first, max(first, stop))
+        return partitions_touched(file, self._partitions)
 
     def _take(self, cluster: Sequence[BarFile], known: set[tuple[str, int, int]]) -> None:
         """Read the files of a group and describe the sessions that they speak of."""
@@ -203,7 +202,7 @@ class Reconciliation:
                 bars = bars_in(content, file.path, self._row.series, self._row.precision)
                 file_hash = content_hash(content)
                 self._refuse_damage(file, bars, file_hash)
-                self._keep_one(read, _Read(self._under_true_name(file, bars), bars, file_hash))
+                self._keep_one(read, _Read(self._under_true_name(file, bars), bars, file_hash, holds_whole_sessions(content)))
             except CorruptFile as error:
                 self._bad.append(_Bad(file.path, str(error).partition(": ")[2], self._positions(file)))
             except FileNotFoundError:
@@ -277,11 +276,11 @@ class Reconciliation:
         before = self._kept.get(int(self._partitions.days[position]))
         if before is not None and before.fingerprint != bars.fingerprint():
             before = None
-        coverage = self._coverage(position, [one.file for one in touching], bars, before)
+        coverage = self._coverage(position, touching, bars, before)
         if coverage is Coverage.MISSING:
             return
         last = touching[-1]
-        size = sum(share_of(one.file.size, len(one.bars.between(after, until)), len(one.bars)) for one in touching)
+        size = sum(share_of(one.file.size, len(one.bars.between(after, until)), len(one.bars), len(self._positions(one.file))) for one in touching)
         row = session_row(
             self._partitions,
             position,
@@ -300,10 +299,12 @@ class Reconciliation:
         # A session of several files is looked at whenever the folder changes.
         self._fresh[row.day] = row if len(touching) == 1 else replace(row, file_mtime_ns=0)
 
-    def _coverage(self, position: int, files: Sequence[BarFile], bars: BarTable, before: SessionRow | None) -> Coverage:
+    def _coverage(self, position: int, touching: Sequence[_Read], bars: BarTable, before: SessionRow | None) -> Coverage:
         """Return what is known of a session from the names of its files, its bars and, where they are the same, what the ledger said."""
         start, until = _window(self._partitions, position)
-        if len(files) == 1 and (files[0].start, files[0].end) == (start, until):
+        files = [one.file for one in touching]
+        whole = (files[0].start, files[0].end) == (start, until) or (touching[0].is_compacted and files[0].start <= start and until <= files[0].end)
+        if len(files) == 1 and whole:
             return Coverage.COMPLETE if len(bars) else Coverage.EMPTY
         claimed = start - 1
         for file in files:
@@ -332,9 +333,9 @@ def _window(partitions: Partitions, position: int) -> tuple[int, int]:
     return int(partitions.starts[position]) + 1, int(partitions.ends[position])
 
 
-def share_of(size: int, rows: int, rows_in_file: int) -> int:
-    """Return the bytes that a session's bars take of a file."""
-    return round(size * rows / rows_in_file) if rows_in_file else size
+def share_of(size: int, rows: int, rows_in_file: int, sessions: int = 1) -> int:
+    """Return the bytes that a session's bars take of a file, or its part of a file without bars."""
+    return round(size * rows / rows_in_file) if rows_in_file else size // sessions
 
 
 def session_row(

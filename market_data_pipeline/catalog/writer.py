@@ -21,13 +21,17 @@ from market_data_pipeline.catalog.bar_format import (
     refused_by_nautilus,
     sync_folder,
     to_parquet,
+    to_parquet_of_sessions,
     write_atomically,
 )
 from market_data_pipeline.catalog.convention_file import keep_convention
 from market_data_pipeline.catalog.disk import estimate, require_room
-from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name
+from market_data_pipeline.catalog.folder_exchange import require_exchange, staged
+from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
 from market_data_pipeline.catalog.reconcile import Quarantined, session_row, share_of
+from market_data_pipeline.catalog.rewriting import Rewrite, Rewriter
+from market_data_pipeline.catalog.row_groups import holds_whole_sessions
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.coverage import Coverage, Provenance, SessionAnswer
 from market_data_pipeline.domain.errors import BrokenBars, ConflictingBars, CorruptFile, DiskFull, PrecisionMismatch, SeriesLocked, StorageFailed
@@ -99,7 +103,7 @@ class SeriesWriter:
         self._pending: list[SessionRow] = []
         self._committed_at = time.monotonic()
         self._is_unsettled = False
-        self._is_torn = False
+        self._is_torn = self._was_taken_apart = False
         self._files = layout.list_folder(self._folder).files  # by start; what one has stands, so they do not overlap
 
     @property
@@ -122,6 +126,7 @@ class SeriesWriter:
         with storage_errors(f"Storing {self._row.series} {answer.session}"):
             self._begin()
             file, in_file, file_hash = self._put(answer, after, until)
+        sessions = partitions_touched(file, self._partitions)
         row = session_row(
             self._partitions,
             position,
@@ -132,11 +137,11 @@ class SeriesWriter:
             asked=answer.asked or self._provenance.asked,
             file=file,
             file_hash=file_hash,
-            size=share_of(file.size, len(answer.bars), in_file),
+            size=share_of(file.size, len(answer.bars), in_file, len(sessions)),
         )
         self._pending.append(row)
         # Not before: an interrupt leaves a file that no row speaks of. And of a file of several sessions, other rows name what it was.
-        self._is_torn = was_torn or in_file != len(answer.bars)
+        self._is_torn = was_torn or self._was_taken_apart or in_file != len(answer.bars) or len(sessions) > 1
         if len(self._pending) >= _SESSIONS_PER_COMMIT or time.monotonic() - self._committed_at > _SECONDS_PER_COMMIT:
             self._commit(UNSETTLED)
         return row
@@ -210,14 +215,23 @@ class SeriesWriter:
         first = bisect_left(self._files, start, key=lambda file: file.end)
         stop = bisect_right(self._files, until, key=lambda file: file.start)
         inside = self._files[first:stop]
+        content: pa.Buffer | None = None
         bars = answer.bars
         if any(file.start < start or file.end > until for file in inside):
-            bars, start, end = self._among_others(inside, answer, start, end, until)
-        content = to_parquet(encode_checked(bars, self._row.series))
+            wide = self._refuse_several(inside, answer)
+            stored, is_compacted = self._read_wide(wide)
+            if is_compacted and answer.coverage is Coverage.PARTIAL:
+                self._take_apart(wide)
+                return self._put(answer, after, until)
+            bars, start, end = self._merged(wide, stored, answer, start, end, until)
+            if is_compacted:
+                content = to_parquet_of_sessions(bars, self._row.series, self._partitions)
+        if content is None:
+            content = to_parquet(encode_checked(bars, self._row.series))
         stat = self._replace(inside, (start, end), content)
-        stored = BarFile(self._folder / file_name(start, end), start, end, stat.st_size, stat.st_mtime_ns)
-        self._files[first:stop] = [stored]
-        return stored, len(bars), content_hash(content)
+        put = BarFile(self._folder / file_name(start, end), start, end, stat.st_size, stat.st_mtime_ns)
+        self._files[first:stop] = [put]
+        return put, len(bars), content_hash(content)
 
     def _replace(self, old: Sequence[BarFile], claimed: tuple[int, int], content: pa.Buffer) -> os.stat_result:
         """Put a file in place of others.
@@ -243,22 +257,44 @@ class SeriesWriter:
             os.replace(over, target)
         return stat
 
-    def _among_others(self, inside: Sequence[BarFile], answer: SessionAnswer, start: int, end: int, until: int) -> tuple[BarTable, int, int]:
-        """Return the bars and the claim of a file that covers more than this session, with the session's bars in it."""
-        file = inside[0]
-        if len(inside) > 1 or (answer.coverage is Coverage.PARTIAL and file.end > until):
-            names = ", ".join(file.name for file in inside)
-            raise ConflictingBars(
-                f"{self._row.series} {answer.session} lies in {names}, which cover more than this session, so "
-                f"{'only a complete session' if len(inside) == 1 else 'it'} can{'' if len(inside) == 1 else 'not'} take its place there. "
-                "Nothing was changed. Import into another catalog with --catalog PATH."
-            )
+    def _refuse_several(self, inside: Sequence[BarFile], answer: SessionAnswer) -> BarFile:
+        """Return the one file that covers more than a session."""
+        if len(inside) == 1:
+            return inside[0]
+        names = ", ".join(file.name for file in inside)
+        raise ConflictingBars(
+            f"{self._row.series} {answer.session} lies in {names}, which cover more than this session, so it cannot take its place there. "
+            "Nothing was changed. Import into another catalog with --catalog PATH."
+        )
+
+    def _read_wide(self, file: BarFile) -> tuple[BarTable, bool]:
+        """Return the bars of a file of several sessions, and whether a compaction wrote it."""
         try:
-            stored = bars_in(read_content(file.path), file.path, self._row.series, self._row.precision)
+            content = read_content(file.path)
+            return bars_in(content, file.path, self._row.series, self._row.precision), holds_whole_sessions(content)
         except CorruptFile as error:
             raise CorruptFile(f"{error}. Run `mdp catalog verify`: it moves bad files to quarantine and says what to load again.") from None
+
+    def _merged(self, file: BarFile, stored: BarTable, answer: SessionAnswer, start: int, end: int, until: int) -> tuple[BarTable, int, int]:
+        """Return the bars and the claim of a file that covers more than this session, with the session's bars in it."""
+        if answer.coverage is Coverage.PARTIAL and file.end > until:
+            raise ConflictingBars(
+                f"{self._row.series} {answer.session} lies in {file.name}, which cover more than this session, so "
+                "only a complete session can take its place there. Nothing was changed. Import into another catalog with --catalog PATH."
+            )
         first, stop = np.searchsorted(stored.ts_init, [start - 1, until], side="right")
         merged = BarTable.concatenate([stored.slice(0, int(first)), answer.bars, stored.slice(int(stop), len(stored))])
         if not merged.is_ordered():
             raise BrokenBars(f"{self._row.series} {answer.session} was not stored: its bars open before those of the session before have closed.")
         return merged, min(start, file.start), end if file.end <= until else file.end
+
+    def _take_apart(self, file: BarFile) -> None:
+        """Give each session of a file that a compaction wrote a file of its own: a session in part has no place among whole ones."""
+        require_exchange(self._layout)
+        ranges = tuple(range(i, i + 1) for i in partitions_touched(file, self._partitions))
+        with staged(self._layout, self._folder) as stage:
+            # The rows of its sessions follow when the ledger looks at the files, which it does: it is torn.
+            Rewriter(self._row, self._partitions, {}).write(Rewrite((file,), ranges), stage)
+            stage.switch({file.name})
+        self._was_taken_apart = True
+        self._files = self._layout.list_folder(self._folder).files

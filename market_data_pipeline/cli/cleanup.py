@@ -52,10 +52,11 @@ def _of_series(catalog: Catalog) -> list[Path]:
     """Remove what killed writers left in the folders of series that nobody writes now."""
     removed = []
     for folder in catalog.layout.series_folders():
-        left = sorted(folder.glob(f"{TEMPORARY_PREFIX}*"))
+        stage = catalog.layout.compacting / folder.name
+        left = [*sorted(folder.glob(f"{TEMPORARY_PREFIX}*")), *([stage] if stage.is_dir() else ())]
         if left:
             with suppress(SeriesLocked), series_lock(catalog.layout, folder.name, 0):
-                clear_leftovers(folder)
+                clear_leftovers(catalog.layout, folder)
                 removed += [path for path in left if not path.exists()]
     return removed
 

@@ -21,6 +21,7 @@
     │   └── BadRows                               rows of a file or table break a rule; nothing was written
     ├── CatalogError
     │   ├── SeriesLocked                          another process writes this series; retrying helps
+    │   ├── SeriesBusy                            another process reads this series; retrying helps
     │   ├── DiskFull
     │   ├── StorageFailed
     │   ├── CorruptFile
@@ -139,6 +140,12 @@ class CatalogError(MarketDataError):
 
 class SeriesLocked(CatalogError):
     """Another process writes this series. Retrying helps when it is done."""
+
+    retryable = True
+
+
+class SeriesBusy(CatalogError):
+    """Another process reads this series, and must not lose the files under it. Retrying helps when it is done."""
 
     retryable = True
 
