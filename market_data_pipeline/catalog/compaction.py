@@ -10,7 +10,7 @@ import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -117,20 +117,33 @@ def compact(
         CorruptFile: If a file holds other bars than the ledger says; nothing was changed.
         StorageFailed, DiskFull: If the file system refuses; nothing was changed.
     """
+    if dry:
+        kept = {one.day: one for one in catalog.sessions(series)}
+        return _told(series, _plan(catalog, series, kept, direction, now_ns)) if kept else None
     with catalog.held(series, wait_s) as row:
         if row is None:
             return None
-        partitions = partitions_of(series)
         kept = {one.day: one for one in catalog.ledger.sessions(row.id)}
-        plan = _plan(tuple(catalog.layout.list_folder(catalog.layout.series_folder(series)).files), partitions, kept, direction, now_ns)
-        before = sum(file.size for file in plan.files)
-        sessions = sum(len(positions) for one in plan.rewrites for positions in one.ranges)
-        after = len(plan.files) + sum(len(one.ranges) - len(one.old) for one in plan.rewrites)
-        size = before
-        if plan.rewrites and not dry:
+        plan = _plan(catalog, series, kept, direction, now_ns)
+        told = _told(series, plan)
+        if plan.rewrites:
             with storage_errors(f"Compacting {series}"):
-                size = _carry_out(catalog, row, partitions, kept, plan, quiet_s)
-    return Compacted(series, len(plan.rewrites), sessions, len(plan.files), after, before, size, plan.left)
+                told = replace(told, bytes_after=_carry_out(catalog, row, partitions_of(series), kept, plan, quiet_s))
+    return told
+
+
+def _told(series: Series, plan: Plan) -> Compacted:
+    size = sum(file.size for file in plan.files)
+    return Compacted(
+        series=series,
+        periods=len(plan.rewrites),
+        sessions=sum(len(positions) for one in plan.rewrites for positions in one.ranges),
+        files_before=len(plan.files),
+        files_after=len(plan.files) + sum(len(one.ranges) - len(one.old) for one in plan.rewrites),
+        bytes_before=size,
+        bytes_after=size,
+        left=plan.left,
+    )
 
 
 def _carry_out(catalog: Catalog, row: SeriesRow, partitions: Partitions, kept: Mapping[int, SessionRow], plan: Plan, quiet_s: float) -> int:
@@ -164,10 +177,11 @@ def _carry_out(catalog: Catalog, row: SeriesRow, partitions: Partitions, kept: M
     return size
 
 
-def _plan(files: tuple[BarFile, ...], partitions: Partitions, kept: Mapping[int, SessionRow], direction: Direction, now_ns: int) -> Plan:
-    found = _joins(files, partitions, kept, now_ns) if direction is Direction.JOIN else _splits(files, partitions, kept)
-    both = list(found)
-    return Plan(files, tuple(one for one in both if isinstance(one, Rewrite)), tuple(one for one in both if isinstance(one, Left)))
+def _plan(catalog: Catalog, series: Series, kept: Mapping[int, SessionRow], direction: Direction, now_ns: int) -> Plan:
+    files = tuple(catalog.layout.list_folder(catalog.layout.series_folder(series)).files)
+    partitions = partitions_of(series)
+    found = [*(_joins(files, partitions, kept, now_ns) if direction is Direction.JOIN else _splits(files, partitions, kept))]
+    return Plan(files, tuple(one for one in found if isinstance(one, Rewrite)), tuple(one for one in found if isinstance(one, Left)))
 
 
 def _joins(files: Sequence[BarFile], partitions: Partitions, kept: Mapping[int, SessionRow], now_ns: int) -> Iterator[Rewrite | Left]:

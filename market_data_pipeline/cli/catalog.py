@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline.cli.catalog_adopt import adopt
+from market_data_pipeline.cli.catalog_compact import compact
 from market_data_pipeline.cli.catalog_export import export
 from market_data_pipeline.cli.catalog_repair import repair
 from market_data_pipeline.cli.options import BarOption, CatalogOption, ConfigOption, IdsArgument, JsonOption, Place
@@ -65,3 +66,4 @@ def verify(
 app.command("repair", short_help="Mend what is safe to mend; say what needs a decision.")(repair)
 app.command("adopt", short_help="Take over a catalog that another program wrote.")(adopt)
 app.command("export", short_help="Write stored bars to CSV, Parquet or Arrow files.")(export)
+app.command("compact", short_help="Join the session files of closed months, or take them apart again.")(compact)

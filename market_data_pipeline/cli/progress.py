@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from market_data_pipeline.domain.bar_types import Series
+    from market_data_pipeline.ingest.compact import CompactionStep
     from market_data_pipeline.ingest.import_csv import Imported
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -127,6 +128,13 @@ def verifying() -> Iterator[Callable[[Series, int, int], None]]:
     """Show how far a verification is, series by series."""
     with Meter() as meter:
         yield lambda series, number, total: meter.show("Verifying", number, total)
+
+
+@contextmanager
+def compacting() -> Iterator[Callable[[CompactionStep], None]]:
+    """Show how far a compaction is, series by series."""
+    with Meter() as meter:
+        yield lambda step: meter.show("Compacting", step.number, step.of)
 
 
 @contextmanager
