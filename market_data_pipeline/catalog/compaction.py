@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog.disk import estimate, require_room
-from market_data_pipeline.catalog.folder_exchange import require_exchange, staged, why_not_switched
+from market_data_pipeline.catalog.folder_exchange import staged, why_not_switched
 from market_data_pipeline.catalog.layout import BarFile, partitions_touched
 from market_data_pipeline.catalog.ledger import SeriesRow, SessionRow
 from market_data_pipeline.catalog.readers import OpenWatch, without_readers
@@ -152,7 +152,6 @@ def _carry_out(catalog: Catalog, row: SeriesRow, partitions: Partitions, kept: M
     folder = layout.series_folder(series)
     if (why := why_not_switched(folder)) is not None:
         raise StorageFailed(f"{series}: {why}, so it cannot be replaced in one step. Nothing was changed.")
-    require_exchange(layout)
     bars = sum(kept[int(partitions.days[i])].rows for one in plan.rewrites for positions in one.ranges for i in positions)
     require_room(folder, estimate(bars, sum(len(one.ranges) for one in plan.rewrites)), f"Compacting {series}")
     size = sum(file.size for file in plan.files)

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,28 +41,22 @@ def exchange(first: Path, second: Path) -> None:
         raise OSError(number, os.strerror(number), str(first), None, str(second))
 
 
-def require_exchange(layout: CatalogLayout) -> None:
-    """Make sure that two folders of the catalog can change names.
-
-    Raises:
-        StorageFailed: If not.
-    """
-    pair = [layout.compacting / f"{TEMPORARY_PREFIX}{os.getpid()}-{name}" for name in "ab"]
+def _require_exchange(stage: Path, root: Path) -> None:
+    """Make sure that two folders can change names, with two empty ones inside the stage."""
+    pair = stage / "a", stage / "b"
+    for folder in pair:
+        folder.mkdir()
     try:
-        for folder in pair:
-            folder.mkdir(parents=True)
         exchange(*pair)
     except OSError as error:
         if error.errno not in _UNABLE:
             raise
         raise StorageFailed(
-            f"The file system of {layout.root} cannot exchange two folders in one step ({error.strerror}), so readers would be disturbed. "
+            f"The file system of {root} cannot exchange two folders in one step ({error.strerror}), so readers would be disturbed. "
             "Nothing was changed. ext4, xfs, btrfs, tmpfs and APFS can; NFS and FAT cannot."
         ) from None
-    finally:
-        for folder in pair:
-            with suppress(OSError):
-                folder.rmdir()
+    for folder in pair:
+        folder.rmdir()
 
 
 class StagedFolder:
@@ -94,11 +88,15 @@ def staged(layout: CatalogLayout, folder: Path) -> Iterator[StagedFolder]:
     """Lend a folder beside the bars, out of Nautilus' sight, and remove at the end what stands there: the new files, or the old ones.
 
     A kill leaves it; `clear_stage` removes it, whichever it is, for the series' own folder is whole at every moment.
+
+    Raises:
+        StorageFailed: If the file system cannot exchange two folders.
     """
     clear_stage(layout, folder)
     stage = layout.compacting / folder.name
     stage.mkdir(parents=True)
     try:
+        _require_exchange(stage, layout.root)
         shutil.copymode(folder, stage)
         yield StagedFolder(folder, stage)
     finally:

@@ -26,7 +26,7 @@ from market_data_pipeline.catalog.bar_format import (
 )
 from market_data_pipeline.catalog.convention_file import keep_convention
 from market_data_pipeline.catalog.disk import estimate, require_room
-from market_data_pipeline.catalog.folder_exchange import require_exchange, staged
+from market_data_pipeline.catalog.folder_exchange import staged
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
 from market_data_pipeline.catalog.reconcile import Quarantined, session_row, share_of
@@ -290,7 +290,6 @@ class SeriesWriter:
 
     def _take_apart(self, file: BarFile) -> None:
         """Give each session of a file that a compaction wrote a file of its own: a session in part has no place among whole ones."""
-        require_exchange(self._layout)
         ranges = tuple(range(i, i + 1) for i in partitions_touched(file, self._partitions))
         with staged(self._layout, self._folder) as stage:
             # The rows of its sessions follow when the ledger looks at the files, which it does: it is torn.
