@@ -18,6 +18,7 @@ from market_data_pipeline.orchestration.automation.watchlist_sync import watchli
 from market_data_pipeline.orchestration.backtests import backtest_assets
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
+from market_data_pipeline.orchestration.compacting import compact_job, compaction_schedule
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.importing import import_csv_job
@@ -38,7 +39,7 @@ def assemble(places: Places) -> dg.Definitions:
     watchlist = read_watchlist(places.watchlist)
     parts = [universe_parts(watchlist, name) for name in watchlist.universes]
     universes = [one.partitions for one in parts]
-    inbox = inbox_job(places)
+    inbox, compact = inbox_job(places), compact_job()
     definitions = dg.Definitions(
         assets=[
             overview_asset(parts, places),
@@ -54,8 +55,9 @@ def assemble(places: Places) -> dg.Definitions:
             adopt_job(places),
             migrate_postgres_job(places.watchlist),
             import_csv_job(places),
+            compact,
         ],
-        schedules=after_close_schedules(watchlist, parts),
+        schedules=[*after_close_schedules(watchlist, parts), compaction_schedule(compact)],
         sensors=[
             watchlist_sensor(watchlist, places),
             watchlist_loads_sensor(parts, places),

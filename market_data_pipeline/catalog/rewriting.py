@@ -59,7 +59,10 @@ class Rewriter:
 
     def _read(self, files: Iterable[BarFile]) -> BarTable:
         series, precision = self._row.series, self._row.precision
-        tables = [bars_in(read_content(file.path), file.path, series, precision) for file in files]
+        try:
+            tables = [bars_in(read_content(file.path), file.path, series, precision) for file in files]
+        except CorruptFile as error:
+            raise CorruptFile(f"{error}. Run `mdp catalog verify`: it moves bad files to quarantine and says what to load again.") from None
         bars = BarTable.concatenate(tables or [BarTable.empty(precision.price, precision.size)])
         if not bars.is_ordered():
             raise CorruptFile(f"{series}: two files hold the same bars. Run `mdp catalog verify`: it moves bad files to quarantine.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.compaction import QUIET_S, Compacted, Direction, compact
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.errors import CatalogError
+from market_data_pipeline.domain.errors import CatalogError, StorageFailed
 from market_data_pipeline.ingest.import_csv import Run
 
 
@@ -51,19 +51,9 @@ class CompactionReport:
     seconds: float
 
     @property
-    def failed(self) -> bool:
-        """True where a series is damaged, or the file system refused: trying later does not help."""
-        return any(not error.retryable for _, error in self.passed_over)
-
-    @property
     def changed(self) -> tuple[Compacted, ...]:
         """The series of which files were, or would be, rewritten."""
         return tuple(one for one in self.series if one.periods)
-
-    @property
-    def left(self) -> int:
-        """Months, years or files that stay as they are."""
-        return sum(len(one.left) for one in self.series)
 
 
 def compact_series(
@@ -124,3 +114,14 @@ def reported(
         dry_run=run is Run.DRY,
         seconds=time.monotonic() - began,
     )
+
+
+def refuse_failed(report: CompactionReport) -> None:
+    """Raise the first error for which trying later does not help, with how many there are.
+
+    Raises:
+        StorageFailed: If a series is damaged, or the file system refused.
+    """
+    failed = [error for _, error in report.passed_over if not error.retryable]
+    if failed:
+        raise StorageFailed(f"{len(failed)} series could not be compacted; the others were. {failed[0]}")
