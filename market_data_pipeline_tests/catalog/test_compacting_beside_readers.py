@@ -55,7 +55,8 @@ print(reads, len(found))
 @contextmanager
 def beside(program: str, catalog: Catalog, *arguments: str) -> Iterator[list[str]]:
     """Run a program that reads the catalog again and again; lends the words that it printed, which come when it has ended."""
-    stop, words = catalog.root.parent / "stop", []
+    stop = catalog.root.parent / "stop"
+    words: list[str] = []
     command = [sys.executable, "-c", program, str(catalog.root), str(stop), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
