@@ -54,7 +54,8 @@ class NodeSettings:
         use_rth: Whether bars of regular hours only are asked for.
         connection_timeout_s: Seconds that the node waits for its clients.
         stop_after_bars: The node stops by itself when so many bars of each of these types were published; empty waits for `stop`.
-        prepare: `module:function`, called with the built node and `prepare_settings` before it runs; or None.
+        prepare: `module:function`, called with the built node and `prepare_settings` before it runs; what it returns is closed once the node
+            has stopped. Or None.
         prepare_settings: For `prepare`: catalog, settings of a warm-up, whatever it knows.
         data_engine: Fields of Nautilus' LiveDataEngineConfig.
         log_level: Of Nautilus' log, which is in `RunningNode.output`.
