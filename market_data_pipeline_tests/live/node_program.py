@@ -36,7 +36,7 @@ def build(settings: dict[str, Any]) -> TradingNode:
         ibg_port=settings["port"],
         ibg_client_id=settings["client_id"],
         use_regular_trading_hours=settings["use_rth"],
-        handle_revised_bars=False,
+        handle_revised_bars=settings["revised_bars"],
         connection_timeout=settings["connection_timeout_s"],
         request_timeout_secs=20,
         instrument_provider=InteractiveBrokersInstrumentProviderConfig(load_ids=instruments),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.config import BacktestEngineConfig, LoggingConfig
 from nautilus_trader.model.currencies import USD
-from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.data import Bar
 from nautilus_trader.model.enums import AccountType, OmsType
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.objects import Money
@@ -23,7 +24,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.live import Need, WarmUpSettings
 from market_data_pipeline.live.history import gather
-from market_data_pipeline.sources.ibkr import IbkrGateway, IbkrSettings
+from market_data_pipeline.sources.ibkr import Hours, IbkrGateway, IbkrSettings
 from market_data_pipeline_tests.gateway import RunningGateway
 from market_data_pipeline_tests.live import journal
 from market_data_pipeline_tests.live.trading_node import NodeSettings, RunningNode, strategy
@@ -92,7 +93,13 @@ def warmed_node(
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     """Return variables of a node whose pacing table is its test's own, and whose waits are short."""
-    return {"IB_STATE": str(folder / "state"), "IB_PACING": "relaxed", **variables}
+    return {
+        "IB_STATE": str(folder / "state"),
+        "IB_PACING": "relaxed",
+        "IB_PACING_DB": str(folder / "pacing.sqlite"),
+        "IB_WAIT_SCALE": "0.02",
+        **variables,
+    }
 
 
 def status(folder: Path) -> dict[str, Any]:
@@ -106,6 +113,20 @@ def series_status(folder: Path, bar_type: str) -> dict[str, Any]:
     """Return what the status file says of a series now."""
     found: dict[str, Any] = next((one for one in status(folder)["series"] if one["bar_type"] == bar_type), {})
     return found
+
+
+def strategy_status(folder: Path, strategy_id: str) -> dict[str, Any]:
+    """Return what the status file says of a strategy now."""
+    found: dict[str, Any] = next((one for one in status(folder)["strategies"] if one["strategy_id"] == strategy_id), {})
+    return found
+
+
+def free_port() -> int:
+    """Return a port of this machine where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
 
 
 def seen_by(lines: Iterable[Line], strategy_id: str, bar_type: str) -> list[Line]:
@@ -170,14 +191,23 @@ class _Averages(SmaCross):
         self.after[bar.ts_event] = [self._fast.value, self._slow.value]
 
 
+def fill(gateway: RunningGateway, catalog: Path, bar_type: str, bars: int, hours: Hours | None = None) -> None:
+    """Store the newest bars that a gateway has in a catalog."""
+    beside = catalog.parent / f"{catalog.name}-state"
+    settings = IbkrSettings.from_environment(
+        host=gateway.host, port=gateway.port, state=beside, pacing="relaxed", pacing_db=str(beside / "pacing.sqlite")
+    )
+    opened = Catalog.open(catalog)
+    with IbkrGateway(settings) as broker:
+        history = gather(opened, lambda: broker, Need(Series.parse(bar_type), bars), WarmUpSettings(buffer=1.0), hours=hours)
+    opened.ledger.close()
+    assert history.enough, history.reasons
+
+
 def truth_of(gateway: RunningGateway, folder: Path, bar_type: str, bars: int) -> Truth:
     """Ask a gateway for its newest bars, store them in a catalog of their own, and read them with Nautilus' own."""
-    catalog = Catalog.open(folder / "truth")
-    settings = IbkrSettings.from_environment(host=gateway.host, port=gateway.port, state=folder / "truth-state", pacing="relaxed")
-    with IbkrGateway(settings) as broker:
-        gather(catalog, lambda: broker, Need(Series.parse(bar_type), bars), WarmUpSettings(buffer=1.0))
-    catalog.ledger.close()
-    read = ParquetDataCatalog(str(folder / "truth")).bars(bar_types=[str(BarType.from_str(bar_type))])
+    fill(gateway, folder / "truth", bar_type, bars)
+    read = ParquetDataCatalog(str(folder / "truth")).bars(bar_types=[bar_type])
     return Truth(list(read), folder / "truth")
 
 

@@ -13,6 +13,7 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.trading.strategy import Strategy
 
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.live import LiveWarmUp, Need, WarmUpMixin, WarmUpSettings
 from market_data_pipeline.live.sma_cross import WarmedSmaCross
 from market_data_pipeline.sources.ibkr import IbkrSettings
@@ -24,7 +25,11 @@ def prepare(node: TradingNode, settings: dict[str, Any]) -> LiveWarmUp:
     ibkr = IbkrSettings.from_environment(**settings["ibkr"]) if settings["ibkr"] else None
     needs = [Need(Series.parse(name), bars) for name, bars in settings["needs"].items()]
     warm_up = LiveWarmUp(settings["catalog"], WarmUpSettings(**settings["settings"]), ibkr=ibkr, status_file=settings["status_file"])
-    warm_up.attach(node, needs)
+    try:
+        warm_up.attach(node, needs)
+    except MarketDataError as error:
+        journal.write("refused", text=str(error))
+        raise SystemExit(str(error)) from None
     node.kernel.msgbus.subscribe("warm_up.*", lambda state: journal.write("state", state=str(state)))
     return warm_up
 
