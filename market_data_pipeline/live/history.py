@@ -115,11 +115,20 @@ def gather(
     over_s = time.monotonic() + settings.time_limit_s
     stopped = stop or threading.Event()
 
+    told = ""
+
+    def hear(message: str) -> None:
+        nonlocal told
+        told = message
+        tell(message)
+
     def look() -> None:
         if stopped.is_set():
             raise GivenUp("The warm-up was stopped before its end.")
         if time.monotonic() >= over_s:
-            raise GivenUp(f"The time limit of {settings.time_limit_s:g} s is over. Give more with time_limit_s, or load before: {_load(need)}")
+            last = f" The last that was told: {told.rstrip('.')}." if told else ""
+            limit = f"The time limit of {settings.time_limit_s:g} s is over."
+            raise GivenUp(f"{limit}{last} Give more with time_limit_s, or load before: {_load(need)}")
 
     tried = 0
 
@@ -130,7 +139,7 @@ def gather(
         if wait_s <= 0 or stopped.is_set():
             return False
         left_s = over_s - time.monotonic()
-        tell(f"{need.series}: {error} Trying again in {wait_s:.0f} s, for {left_s:.0f} s more.")
+        hear(f"{need.series}: {error} Trying again in {wait_s:.0f} s, for {left_s:.0f} s more.")
         return not stopped.wait(wait_s)
 
     with ExitStack() as watching:
@@ -145,7 +154,7 @@ def gather(
             return gateway
 
         steps = bring(catalog, opened if open_gateway is not None else None, need, settings, now_ns=now_ns, hours=hours, wait=wait)
-        return _drained(steps, lambda event: _tell(need.series, event, tell))
+        return _drained(steps, lambda event: _tell(need.series, event, hear))
 
 
 def _drained(steps: Generator[HistoryEvent, None, History], hear: Callable[[HistoryEvent], None]) -> History:

@@ -117,7 +117,8 @@ def test_a_gateway_that_goes_away_for_good_ends_the_waiting_after_the_time_limit
             started.stop()
     assert found["given"] < 260
     assert found["natural_until"]
-    assert found["reasons"]
+    assert "The time limit of 6 s is over. The last that was told:" in found["reasons"][0]
+    assert "The gateway does not answer yet" in found["reasons"][0]
     assert took < 60
 
 
@@ -134,7 +135,8 @@ def test_a_node_whose_own_client_finds_no_gateway_says_that_no_strategy_starts(t
 
 def test_that_is_off_leaves_everything_to_nautilus(tmp_path: Path) -> None:
     with gateway(tmp_path) as running:
-        with node(tmp_path, warmed_node(running, tmp_path, eager(PAIR, period=3), settings={"enabled": False})) as started:
+        settings = warmed_node(running, tmp_path, eager(PAIR, period=3), settings={"enabled": False})
+        with node(tmp_path, settings) as started:
             (ready,) = started.wait_for("ready")
             lines = started.lines()
             assert "Warm-up is off" in started.output()
