@@ -246,7 +246,9 @@ class AttachedNode:
     def _report(self, warmed: _Warmed) -> None:
         need, bars = warmed.feed.need, warmed.feed.given
         history = None if warmed.brought is None else warmed.brought.history
-        where = "" if history is None or not bars else f" ({history.from_catalog:,} from the catalog, {history.from_source:,} from IBKR, {history.seconds:.1f} s)"
+        where = ""
+        if history is not None and bars:
+            where = f" ({history.from_catalog:,} from the catalog, {history.from_source:,} from IBKR, {history.seconds:.1f} s)"
         if bars >= need.bars:
             self._say(f"{need.series}: {bars:,} bars of history given{where}; {need.bars:,} are needed")
             return

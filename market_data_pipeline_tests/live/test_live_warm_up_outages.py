@@ -50,9 +50,9 @@ def node(folder: Path, settings: NodeSettings, **variables: str) -> Iterator[Run
         yield running
 
 
-def natural(running: RunningNode, folder: Path, bar_type: str, **facts: object) -> str:
+def natural(running: RunningNode, folder: Path, bar_type: str) -> str:
     """Wait until the node goes on without history; return the reasons."""
-    found = wait_for_status(running, folder, bar_type, state="open", **facts)
+    found = wait_for_status(running, folder, bar_type, state="open")
     assert (found["given"], bool(found["natural_until"])) == (0, True)
     assert not running.lines("historical")
     return str("; ".join(found["reasons"]))
@@ -179,9 +179,18 @@ def test_bars_of_other_hours_are_not_mixed_in(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_client_that_sends_forming_bars_is_refused_in_words(tmp_path: Path) -> None:
-    with gateway(tmp_path) as running:
-        with node(tmp_path, warmed_node(running, tmp_path, eager(PAIR), revised_bars=True)) as started:
-            (refused,) = started.wait_for("refused")
-            assert started.process.wait(60) != 0
+    with gateway(tmp_path) as running, node(tmp_path, warmed_node(running, tmp_path, eager(PAIR), revised_bars=True)) as started:
+        (refused,) = started.wait_for("refused")
+        assert started.process.wait(60) != 0
     assert "Set handle_revised_bars=False, Nautilus' default." in refused["text"]
     assert series_status(tmp_path, PAIR) == {}
+
+
+@pytest.mark.slow
+def test_a_node_that_is_stopped_while_history_is_on_its_way_does_not_wait_for_it(tmp_path: Path) -> None:
+    slow = "kind: history, do: slow, seconds: 1000"
+    with gateway(tmp_path, slow, at=MORNING) as running, node(tmp_path, warmed_node(running, tmp_path, crossover())) as started:
+        started.wait_until(lambda: "asking IBKR for" in started.output(), "question")
+        assert started.stop() == 0
+    assert (status(tmp_path)["state"], status(tmp_path)["doing"]) == ("WARMING_UP", "stopped")
+    assert not started.lines("bar")

@@ -32,6 +32,7 @@ from market_data_pipeline_tests.live.warm_up import (
     truth_of,
     wait_for_status,
     warmed_node,
+    watcher,
 )
 from market_data_pipeline_tests.wall_clock import RunningClock, run_clock
 
@@ -91,13 +92,17 @@ def test_bars_that_the_client_sends_again_reach_nobody_twice(tmp_path: Path, clo
     """Without `start_ns` the bar that closed last is sent again; with it, every bar since."""
     params = {"start_ns": ns("2024-06-04T02:00") - 20 * 60 * 10**9} if overlap > 1 else None
     with shared_gateway(tmp_path, clock) as gateway:
-        settings = warmed_node(gateway, tmp_path, eager(PAIR, period=50, params=params), connection_timeout_s=_PATIENT)
-        with node(tmp_path, settings, clock) as running:
-            running.wait_for("bar", 5, within_s=_BY_OUR_CLOCK_S)
+        strategies = (eager(PAIR, period=50, params=params), watcher(PAIR))
+        with node(tmp_path, warmed_node(gateway, tmp_path, *strategies, connection_timeout_s=_PATIENT), clock) as running:
+            running.wait_for("bar", 5, within_s=_BY_OUR_CLOCK_S, strategy=NAME)
             found = wait_for_status(running, tmp_path, PAIR, state="open")
-            seen = seen_by(running.lines(), NAME, PAIR)
-        truth_of(gateway, tmp_path, PAIR, 500).holds(seen)
-    assert opened(seen, "historical")
+            lines = running.lines()
+        truth = truth_of(gateway, tmp_path, PAIR, 500)
+    for name in (NAME, "Watcher-WATCHER"):
+        seen = seen_by(lines, name, PAIR)
+        truth.holds(seen)
+        assert [line["fed"] for line in seen] == list(range(1, len(seen) + 1))
+        assert len(opened(seen, "historical")) >= 60
     assert found["seen_twice"] >= overlap
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from market_data_pipeline_tests.live.trading_node import start_node
 from market_data_pipeline_tests.live.warm_up import (
     PAIR,
     PAIR_15,
+    STOCK_15,
     Line,
     Truth,
     crossover,
@@ -32,6 +34,7 @@ from market_data_pipeline_tests.live.warm_up import (
 NIGHT = ("--now", "2024-06-04T00:10Z", "--speed", "900", "--no-pacing")
 SHARED = ("Crossover-SMA", "Eager-EAGER", "Watcher-WATCHER")
 TWO = "Eager-TWO"
+DAY = "AAPL.NASDAQ-1-DAY-LAST-EXTERNAL"
 
 
 @dataclass(frozen=True)
@@ -124,3 +127,41 @@ def test_no_order_leaves_before_ready_and_the_first_live_bar_is_traded(night: Ni
         assert [line["event"] for line in orders[:3]] == ["OrderInitialized", "OrderSubmitted", "OrderFilled"]
     refused = {one["strategy_id"]: one["orders_refused"] for one in night.status["strategies"]}
     assert refused == {SHARED[0]: 0, SHARED[1]: 312, TWO: 0}
+
+
+@pytest.mark.slow
+def test_days_and_minutes_in_one_strategy_leave_out_the_day_that_is_trading(tmp_path: Path) -> None:
+    """At 14:00 New York of Monday the last whole day is Friday."""
+    with start_gateway(tmp_path / "gateway", "--now", "2024-06-03T18:00Z", "--speed", "450", "--no-pacing") as gateway:
+        with start_node(
+            tmp_path / "node", warmed_node(gateway, tmp_path, eager(STOCK_15, DAY, period=50)), environment=environment(tmp_path)
+        ) as node:
+            node.wait_for("ready")
+            node.wait_for("bar", 2)
+            lines = node.lines()
+        truth_of(gateway, tmp_path, STOCK_15, 200).holds(seen_by(lines, SHARED[1], STOCK_15))
+        truth_of(gateway, tmp_path / "days", DAY, 100).holds(seen_by(lines, SHARED[1], DAY))
+    history = _of(lines, SHARED[1], "historical")
+    assert all(earlier["ts_init"] <= later["ts_init"] for earlier, later in pairwise(history))
+    friday = int(dt.datetime(2024, 5, 31, tzinfo=dt.UTC).timestamp()) * 10**9
+    assert seen_by(history, SHARED[1], DAY)[-1]["ts_event"] == friday
+
+
+@pytest.mark.slow
+def test_two_nodes_on_one_catalog_are_warmed_at_once(tmp_path: Path) -> None:
+    """One writes a series at a time; the other waits, and finds it stored."""
+    with start_gateway(tmp_path / "gateway", "--now", "2024-06-03T13:50Z", "--speed", "450", "--no-pacing") as gateway:
+        one = warmed_node(gateway, tmp_path, crossover())
+        two = replace(one, client_id=22, prepare_settings={**one.prepare_settings, "status_file": None})
+        with (
+            start_node(tmp_path / "one", one, environment=environment(tmp_path)) as first,
+            start_node(tmp_path / "two", two, environment=environment(tmp_path)) as second,
+        ):
+            for node in (first, second):
+                node.wait_for("ready")
+                node.wait_for("bar", 2)
+            told = [seen_by(node.lines(), SHARED[0], STOCK_15) for node in (first, second)]
+        truth = truth_of(gateway, tmp_path, STOCK_15, 500)
+    for seen in told:
+        assert sum(line["kind"] == "historical" for line in seen) == 312
+        truth.holds(seen)
