@@ -96,6 +96,7 @@ class _Bringing:
         self._requests = 0
         self._reasons: list[str] = []
         self._precision = Precision(0, 0)
+        self._is_all_there_is = False
 
     def run(self, wait: Callable[[MarketDataError], bool]) -> Generator[HistoryEvent, None, History]:
         """Go round after round until there is enough, or no more can be had."""
@@ -108,6 +109,7 @@ class _Bringing:
                 break
             if self._has_no_older(done.answered, before):
                 self._reasons.append(no_older_words(self._partitions, done.answered))
+                self._is_all_there_is = True
                 break
         return self._finished()
 
@@ -271,7 +273,7 @@ class _Bringing:
         reasons = [*self._reasons, *unreadable]
         if hole is not None:
             reasons.append(str(HoleWords(self._partitions, hole, self._series, asks=self._open_gateway is not None)))
-        elif reach.is_limited:
+        elif reach.is_limited and not self._is_all_there_is:
             reasons.append(lookback_words(self._settings.lookback_sessions, len(bars)))
         positions = self._partitions.index_of_close(bars.ts_init)
         from_source = int(np.isin(positions, [*self._brought]).sum())
