@@ -147,7 +147,7 @@ def test_nothing_newer_than_a_session_that_is_refused_is_lost(catalog: Catalog, 
         history = gather(catalog, lambda: gateway, Need(MINUTES, 260), WarmUpSettings())
     assert (len(history.bars), history.enough) == (90, False)
     assert history.reasons[0].startswith("2024-01-10 could not be had")
-    assert "A hole of 390 bars" in history.reasons[1]
+    assert history.reasons[1].startswith("390 bars between 2024-01-10 14:30 UTC and 2024-01-10 21:00 UTC")
 
 
 def test_a_file_that_cannot_be_trusted_is_a_hole(catalog: Catalog, long_after: IbkrGateway) -> None:
@@ -343,11 +343,11 @@ def test_a_share_that_was_listed_yesterday_has_no_older_bars(catalog: Catalog, t
     contracts.write_text(_THIN)
     fresh = Series.of("FRESH.NASDAQ", "1-MINUTE-LAST")
     with simulated(tmp_path, "--contracts", str(contracts)) as (_, gateway):
-        history = gather(catalog, lambda: gateway, Need(fresh, 1_000), WarmUpSettings())
+        history = gather(catalog, lambda: gateway, Need(fresh, 1_000), WarmUpSettings())  # 1,200 with the buffer: the first guess is four sessions
     assert len(history.bars) == 480
     (reason,) = history.reasons
-    assert reason.startswith("IBKR has no older bars: none from 2024-01-04 to 2024-01-08")
-    assert len(catalog.sessions(fresh)) < 10
+    assert reason.startswith("IBKR has no older bars: none from 2024-01-08 to 2024-01-09")
+    assert len(catalog.sessions(fresh)) == 4
 
 
 # What cannot be meant
@@ -383,3 +383,14 @@ def test_prices_of_another_kind_are_not_mixed_in(catalog: Catalog, at_eleven: Si
         assert len(history.bars) == 0
         assert any("they are never mixed" in reason for reason in history.reasons)
     assert max(row.session for row in catalog.sessions(MINUTES)) == dt.date(2024, 1, 11)
+
+
+def test_sessions_without_trades_in_the_middle_are_not_the_beginning_of_the_data(catalog: Catalog, long_after: IbkrGateway, tmp_path: Path) -> None:
+    """What the gateway has lost for ever it answers as empty; bars before it are stored, and 25 days are gone since."""
+    fill(catalog.root, long_after, MINUTES, "2023-12-13", "2023-12-13")
+    with simulated(tmp_path, "--fault", "history:*=lost:2023-12-14,2023-12-15", now="2023-12-29T22:00:00Z") as (_, gateway):
+        fill(catalog.root, long_after, MINUTES, "2023-12-18", "2023-12-29")
+        history = gather(catalog, lambda: gateway, Need(MINUTES, 3_800), WarmUpSettings(buffer=1))
+    assert [coverage for date, _, coverage in rows(catalog) if date in ("2023-12-14", "2023-12-15")] == [Coverage.EMPTY] * 2
+    assert (len(history.bars), history.reasons) == (3_800, ())
+    assert int(history.bars.ts_event[0]) < ns("2023-12-14 00:00")

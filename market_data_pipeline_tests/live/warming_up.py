@@ -25,7 +25,11 @@ PAIR = Series.of("EUR/USD.IDEALPRO", "15-MINUTE-MID")
 ELEVEN = "2024-01-11T16:00:30Z"
 """11:00:30 in New York on Thursday, 11 January 2024: 90 minute bars of the session have closed, and the next one is forming."""
 
-_HASTE = "small_bars: {requests: 100000, same_contract: 100000, same_contract_s: 0.01, identical_s: 0.01}\nmessages_s: 0.01\ndelay_s: 0.01\ndelay_share: 0\n"
+_HASTE = """small_bars: {requests: 100000, same_contract: 100000, same_contract_s: 0.01, identical_s: 0.01}
+messages_s: 0.01
+delay_s: 0.01
+delay_share: 0
+"""
 
 
 def settings_of(folder: Path, port: int, pacing: str = _HASTE, **given: Any) -> IbkrSettings:
