@@ -22,6 +22,7 @@ from market_data_pipeline.domain.errors import ConflictingBars, QuestionUnanswer
 from market_data_pipeline.domain.quality import HoleRule, judge, measure
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
@@ -292,8 +293,10 @@ class _Import:
         if conflicts and on_conflict is OnConflict.FAIL:
             raise ConflictingBars(f"{_tell(conflicts)} Nothing was written. Choose --on-conflict skip, overwrite or merge.")
         if on_conflict is OnConflict.MERGE and prefer is None and (torn := tuple(c for c in conflicts if c.different)):
+            different = sum(c.different for c in torn)
             raise ConflictingBars(
-                f"{sum(c.different for c in torn):,} bars have one value in the catalog and another in the {self._noun} ({_dates(torn)}). "
+                f"{count(different, 'bar')} {agreeing(different, 'has', 'have')} one value in the catalog and another in the "
+                f"{self._noun} ({_dates(torn)}). "
                 f"Neither was taken; nothing was written. {self._example(torn[0])}Choose --prefer stored or --prefer {self._noun}."
             )
         counts = dict.fromkeys(("stored", "replaced", "merged", "skipped", "unchanged"), 0)
@@ -399,13 +402,14 @@ def _exact(bars: BarTable, name: str, row: int) -> Decimal:
 
 def _dates(conflicts: tuple[Conflict, ...]) -> str:
     named = ", ".join(str(c.session) for c in conflicts[:3])
-    return named if len(conflicts) <= 3 else f"{named} and {len(conflicts) - 3} more sessions"
+    return named if len(conflicts) <= 3 else f"{named} and {count(len(conflicts) - 3, 'more session')}"
 
 
 def _tell(conflicts: tuple[Conflict, ...]) -> str:
     one = conflicts[0]
     noun = one.noun
     return (
-        f"{len(conflicts):,} of the {noun}'s sessions are stored with other bars: {_dates(conflicts)}. "
-        f"On {one.session} the catalog holds {one.stored_rows:,} bars and the {noun} {one.file_rows:,}; {one.different:,} of both differ in value."
+        f"{len(conflicts):,} of the {noun}'s sessions {agreeing(len(conflicts), 'is', 'are')} stored with other bars: {_dates(conflicts)}. "
+        f"On {one.session} the catalog holds {count(one.stored_rows, 'bar')} and the {noun} {one.file_rows:,}; {one.different:,} of "
+        f"both {agreeing(one.different, 'differs', 'differ')} in value."
     )

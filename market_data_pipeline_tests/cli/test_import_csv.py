@@ -401,7 +401,7 @@ def test_symbols_of_one_file_are_mapped_to_instruments(mdp: Mdp, root: Path) -> 
     ended = mdp(*undeclared(Path("two.csv"), root, "--map", "AAPL=AAPL.NASDAQ", "--map", "IBM=IBM.NYSE"))
     assert ended.code == 0
     assert ended.out.count("1 bar written") == 2
-    assert "1 rows of other symbols were left out" in ended.out
+    assert "1 row of other symbols was left out" in ended.out
 
 
 @pytest.mark.parametrize(

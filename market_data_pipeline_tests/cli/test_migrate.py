@@ -181,7 +181,7 @@ def test_a_difference_is_an_error_that_names_symbol_day_and_both_values(migrate:
     assert "bar closing 2024-01-03T14:40:00 UTC" in line
     assert f"close {before - Decimal('0.01'):.2f}, volume" in line.split(" in the table, open")[0]
     assert f"close {before:.2f}, volume" in line.split(" in the table, open")[1]
-    assert "NOT reconciled: 1 sessions differ" in ended.out
+    assert "NOT reconciled: 1 session differs" in ended.out
     assert "was not marked as deprecated: not everything was reconciled" in ended.out
     assert migrate("--on-conflict", "overwrite").code == 0
 
@@ -204,7 +204,7 @@ def test_conflicts_ask_and_stop_where_nobody_answers(migrate: Mdp, postgres_url:
     run(postgres_url, "UPDATE market_data SET close = close - 0.01 WHERE id = 400")
     ended = migrate()
     assert ended.code == 3
-    assert "1 of the table's sessions are stored with other bars: 2024-01-03" in ended.out
+    assert "1 of the table's sessions is stored with other bars: 2024-01-03" in ended.out
     assert "Choose --prefer stored or --prefer table" in migrate("--on-conflict", "merge").out
 
 

@@ -18,7 +18,7 @@ PATIENCE_S = 10.0
 _CLIENT_IDS = itertools.count(50)
 
 
-class Client(EWrapper, EClient):  # type: ignore[misc]
+class Client(EWrapper, EClient):
     """Notes what it is told."""
 
     def __init__(self) -> None:

@@ -247,7 +247,7 @@ def test_a_new_gap_is_told_once_with_its_command_and_again_when_it_comes_back(pr
     project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-30|AAPL.NASDAQ")
     file = project.root / "n.jsonl"
     gaps = Gaps(project, Channel(file, server.url))
-    assert gaps.tick() == "First look: 1 sessions are missing of 1 stored series. New ones are told."
+    assert gaps.tick() == "First look: 1 session is missing of 1 stored series. New ones are told."
     assert gaps.tick() == "No new gap in 1 stored series."
     remove(project, dt.date(2024, 1, 10))
     remove(project, dt.date(2024, 1, 11))
