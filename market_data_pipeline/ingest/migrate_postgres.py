@@ -47,6 +47,7 @@ class Migration:
         accept_holes: Take long stretches without bars for thin trading.
         mark_deprecated: Say in the table's comment where it went, if everything is reconciled.
         run: Store, or tell only.
+        wait_s: Seconds to wait for another process that writes the same series.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -68,6 +69,7 @@ class Migration:
     accept_holes: bool = False
     mark_deprecated: bool = False
     run: Run = Run.STORE
+    wait_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def migrate_postgres(
         if not sum(one.rows for one in counted):
             raise UsageError(f"{table.name} holds no rows.")
         ids = _ids(asked, symbols, counted)
-        rules = MigrationRules(asked.on_conflict, asked.prefer, decide, asked.run, asked.start, asked.end, asked.skip_bad_rows, asked.accept_holes)
+        rules = MigrationRules(
+            asked.on_conflict, asked.prefer, decide, asked.run, asked.start, asked.end, asked.skip_bad_rows, asked.accept_holes, asked.wait_s
+        )
         report = migrate(catalog, table, ids, counted, define, rules, tell)
         not_marked = None
         if asked.mark_deprecated:

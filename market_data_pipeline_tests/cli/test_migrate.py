@@ -290,7 +290,7 @@ def test_an_instrument_without_a_definition_is_told_with_the_yaml(migrate: Mdp, 
     ended = migrate()
     assert ended.code == 1
     assert '  - id: "TSLA.NASDAQ"' in ended.out
-    assert "1 of 2 symbols were refused" in ended.out
+    assert "1 of 2 symbols was refused" in ended.out
 
 
 def test_names_and_symbols_are_never_read_as_sql(migrate: Mdp, postgres_url: str) -> None:
