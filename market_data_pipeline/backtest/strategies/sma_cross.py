@@ -13,6 +13,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
 if TYPE_CHECKING:
+    from nautilus_trader.core.data import Data
     from nautilus_trader.model.instruments import Instrument
 
 
@@ -61,14 +62,14 @@ class SmaCross(Strategy):
 
     def on_bar(self, bar: Bar) -> None:
         """Trade where this bar's close made the averages cross."""
-        if not self._slow.initialized or self._fast.value == self._slow.value:
-            return
-        above = self._fast.value > self._slow.value
-        crossed = self._above is not None and above != self._above
-        self._above = above
-        if crossed:
+        if self._crossed():
             short = -self.config.trade_size if self.config.allow_short else Decimal(0)
-            self._go_to(self.config.trade_size if above else short)
+            self._go_to(self.config.trade_size if self._above else short)
+
+    def on_historical_data(self, data: Data) -> None:
+        """Remember which average is above, so that the first live bar is compared with the last one of history. Nothing is traded."""
+        if isinstance(data, Bar) and data.bar_type == self.config.bar_type:
+            self._crossed()
 
     def on_stop(self) -> None:
         """Leave nothing open."""
@@ -80,6 +81,13 @@ class SmaCross(Strategy):
         self._fast.reset()
         self._slow.reset()
         self._above = None
+
+    def _crossed(self) -> bool:
+        """Take note of which average is above now; return whether that has changed."""
+        if not self._slow.initialized or self._fast.value == self._slow.value:
+            return False
+        before, self._above = self._above, self._fast.value > self._slow.value
+        return before is not None and before != self._above
 
     def _go_to(self, target: Decimal) -> None:
         """Reach a signed position with one market order."""

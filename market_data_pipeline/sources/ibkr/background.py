@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 # Windows cannot interrupt a wait without an end.
@@ -29,12 +29,18 @@ class BackgroundLoop:
         """Begin `work` in the loop. Cancelling the returned future cancels it there."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in the loop and wait for it. Whatever interrupts the wait (Ctrl-C, Dagster's cancellation) cancels the work."""
+    def run[T](self, work: Coroutine[Any, Any, T], look: Callable[[], None] | None = None) -> T:
+        """Run `work` in the loop and wait for it. Whatever interrupts the wait (Ctrl-C, Dagster's cancellation) cancels the work.
+
+        Args:
+            work: What is run.
+            look: Called between two glances; what it raises interrupts the wait.
+        """
         future = self.start(work)
         try:
             while not concurrent.futures.wait([future], _GLANCE_S).done:
-                pass
+                if look is not None:
+                    look()
             result: T = future.result()
         except BaseException:
             future.cancel()

@@ -14,6 +14,7 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ class IbkrGateway:
         self._loop: BackgroundLoop | None = None
         self._asker: Asker | None = None
         self._closed = False
+        self._watch = threading.local()
 
     def __enter__(self) -> IbkrGateway:
         return self
@@ -198,10 +200,27 @@ class IbkrGateway:
         """
         return self.run(lambda asker: asker.answer(question, News(listener or self._listener)))
 
+    @contextmanager
+    def watched(self, look: Callable[[], None]) -> Iterator[None]:
+        """Call `look` some times a second while this thread waits for the gateway: what it raises ends the wait, and cancels what is under way.
+
+        For waits that must end though nobody sits at a keyboard: pacing may hold a request back for minutes, a gateway may be gone for longer.
+        """
+        before, self._watch.look = self._look, look
+        try:
+            yield
+        finally:
+            self._watch.look = before
+
+    @property
+    def _look(self) -> Callable[[], None] | None:
+        look: Callable[[], None] | None = getattr(self._watch, "look", None)
+        return look
+
     def run[T](self, work: Callable[[Asker], Coroutine[Any, Any, T]]) -> T:
         """Run something that asks in the gateway's own event loop, and wait for it. An interrupt cancels it."""
         loop, asker = self._started()
-        return loop.run(work(asker))
+        return loop.run(work(asker), self._look)
 
     def stream[T](self, work: Callable[[Asker, Callable[[T], None]], Coroutine[Any, Any, None]]) -> Iterator[T]:
         """Run something that tells one thing after the other, and yield them as they come. Stopping the generator cancels the work.
@@ -214,7 +233,7 @@ class IbkrGateway:
         future = loop.start(work(asker, told.put))
         future.add_done_callback(lambda _: told.put(_END))
         try:
-            while not isinstance(item := _next(told), _End):
+            while not isinstance(item := _next(told, self._look), _End):
                 yield item
             future.result()
         finally:
@@ -233,8 +252,10 @@ class IbkrGateway:
         return Asker(self.settings, self._permits)
 
 
-def _next[T](told: queue.SimpleQueue[T]) -> T:
+def _next[T](told: queue.SimpleQueue[T], look: Callable[[], None] | None) -> T:
     while True:
+        if look is not None:
+            look()
         try:
             return told.get(timeout=_GLANCE_S)
         except queue.Empty:
