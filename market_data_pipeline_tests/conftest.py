@@ -6,6 +6,7 @@ import atexit
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,9 @@ def pytest_configure() -> None:
     os.environ["XDG_STATE_HOME"] = os.environ[_STATE]
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     os.environ["MPLBACKEND"] = "Agg"
+    # A shell starts what is to run in the background deaf to Ctrl-C, and so would be every process that a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -75,8 +75,12 @@ def parse_instrument_id(text: str) -> str:
     return text
 
 
-def refuse_bar_type(text: str) -> None:
+def refuse_bar_type(text: str, command: str = "load") -> None:
     """Refuse a bar type in one word, with or without its `-EXTERNAL`, where an instrument and its bars are named one by one.
+
+    Args:
+        text: What may be one.
+        command: The command of `mdp` that names them one by one.
 
     Raises:
         UsageError: If it is one.
@@ -85,7 +89,7 @@ def refuse_bar_type(text: str) -> None:
         series = Series.parse(f"{text.removesuffix('-EXTERNAL')}-EXTERNAL")
     except (InvalidBarType, InvalidInstrumentId):
         return
-    raise UsageError(f"{text!r} is an instrument and its bars in one word. Write: mdp load {series.instrument_id} {series.spec}")
+    raise UsageError(f"{text!r} is an instrument and its bars in one word. Write: mdp {command} {series.instrument_id} {series.spec}")
 
 
 def venue_of(instrument_id: str) -> str:

@@ -23,12 +23,14 @@ class Answer:
         said: What it is, in a word for statistics: `bars`, `error 162`.
         rows: How many bars, contracts or sessions it holds.
         is_error: Whether it is an error message.
+        until_ns: The gateway's time that it tells everything until, where something goes on after it.
     """
 
     frames: tuple[bytes, ...]
     said: str
     rows: int = 0
     is_error: bool = False
+    until_ns: int = 0
 
 
 def changed_rows(rows: Sequence[Row], fault: Fault | None, chance: random.Random) -> Sequence[Row]:

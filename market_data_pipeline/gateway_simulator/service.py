@@ -135,7 +135,9 @@ class Service:
         def work(now_ns: int) -> Answer:
             answer = gateway.market.history(request, now_ns, fault.sessions if fault is not None else ())
             rows = changed_rows(answer.rows, fault, gateway.scenario.random)
-            return Answer(tuple(answers.bars(one, answer.start, answer.end, rows) for one in [*stale, request_id]), "bars", len(rows))
+            return Answer(
+                tuple(answers.bars(one, answer.start, answer.end, rows) for one in [*stale, request_id]), "bars", len(rows), until_ns=now_ns
+            )
 
         return await gateway.compute(work, gateway.clock.now_ns())
 
@@ -197,8 +199,9 @@ class Service:
         gateway, client = self._gateway, self._client
 
         async def make(fault: Fault | None) -> Answer:
-            await gateway.compute(gateway.market.contract, request.contract, gateway.clock.now_ns())
-            return Answer((), "real-time bars")
+            now_ns = gateway.clock.now_ns()
+            await gateway.compute(gateway.market.contract, request.contract, now_ns)
+            return Answer((), "real-time bars", until_ns=now_ns)
 
         asked = {"what": request.what, "use_rth": request.use_rth}
         follow = partial(live.real_time_bars, gateway, client, request_id, request)

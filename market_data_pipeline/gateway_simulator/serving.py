@@ -29,7 +29,7 @@ class Question:
         asked: What of it statistics tell, by name.
         make: Makes the answer, given what goes wrong with it. May raise Refusal.
         query: The contract it is about, if it is about one.
-        follow: What goes on after the answer until somebody cancels it.
+        follow: What goes on after the answer until somebody cancels it, given the time that the answer tells everything until.
     """
 
     kind: Kind
@@ -37,7 +37,7 @@ class Question:
     asked: Mapping[str, object]
     make: Callable[[Fault | None], Awaitable[Answer]]
     query: ContractQuery | None = None
-    follow: Callable[[], Awaitable[None]] | None = None
+    follow: Callable[[int], Awaitable[None]] | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -129,7 +129,7 @@ class Serving:
             await deliver(self._client, answer, fault, self._gateway.scenario.random)
             statistics.answered(record, answer.said, answer.rows, name)
             if not answer.is_error:
-                await self._go_on(question)
+                await self._go_on(question, answer.until_ns)
         except asyncio.CancelledError:
             statistics.answered(record, "cancelled", fault=name)
             raise
@@ -182,9 +182,9 @@ class Serving:
             data = notices.error(question.request_id, refusal.code, refusal.text)
             return Answer((data,), f"error {refusal.code}", is_error=True)
 
-    async def _go_on(self, question: Question) -> None:
+    async def _go_on(self, question: Question, since_ns: int) -> None:
         if question.follow is not None:
-            await question.follow()
+            await question.follow(since_ns)
         elif question.kind is Kind.HEAD:
             # It stays open until it is cancelled (TWS API, "Earliest Available Data").
             await _for_ever()

@@ -8,6 +8,8 @@
     with LiveWarmUp("data/catalog", status_file="warm_up.json") as warm_up:
         warm_up.attach(node)
         node.run()
+
+docs/live.md says what happens then.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ _MEND_S = 30.0
 # While missing bars are brought others close; the clock of a simulator may run fast.
 _MENDED_BARS_MORE = 50
 _GRACE_S = 2.0
+_STATUS_S = 1.0
 _EARLY = 100  # before Nautilus' own subscribers
 
 
@@ -72,16 +73,17 @@ class AttachedNode:
         status_file: Path | None,
     ) -> None:
         if not needs:
-            raise UsageError("No strategy of this node says what it needs. Put WarmUpMixin before Strategy and give bars_needed(), or name the needs.")
+            raise UsageError("No strategy of this node says what it needs. Put WarmUpMixin before Strategy, with bars_needed(), or name the needs.")
         self._clients = BrokerClients.of(node)
         self._clients.refuse_forming_bars()
         self._node = node
         self._settings = settings
         self._status_file = status_file
         self._kernel = node.kernel
-        self._loop = node.get_event_loop()
+        self._loop = node.kernel.loop
         self._log = Logger("LiveWarmUp")
         self._doing = "waiting for strategies to start"
+        self._written = 0.0
         self._began: dict[str, float] = {}
         self._since: dict[str, tuple[WarmUpState, str, float | None]] = {}
         self._worker = HistoryWorker(catalog, self._clients.settings(ibkr))
@@ -91,6 +93,7 @@ class AttachedNode:
             for bar_type in strategy.bars_needed():
                 strategy.expect_history(bar_type, self._changed)
         self._stand_between()
+        self._loop.call_later(self._clients.patience_s + _GRACE_S, self._nobody_started)
         self._write()
 
     def close(self) -> None:
@@ -118,6 +121,8 @@ class AttachedNode:
         hole = warmed.feed.live(data, self._now_ns())
         if hole is not None:
             self._mend(warmed, hole)
+        elif time.monotonic() - self._written >= _STATUS_S:
+            self._write()
 
     def _execute(self, command: Any) -> None:
         """Take a command to the data engine."""
@@ -140,9 +145,10 @@ class AttachedNode:
                 warmed.feed.late(actor)
             self._tell_ended(warmed)
             return
-        began = time.monotonic()
         for actor in self._subscribers(warmed):
-            self._began.setdefault(str(actor.id), began)
+            self._began.setdefault(str(actor.id), time.monotonic())
+            if isinstance(actor, WarmUpMixin):
+                actor.history_begins()
         warmed.feed.gather()
         warmed.timer = self._loop.call_later(self._settings.time_limit_s + _GRACE_S, self._give_up, warmed)
         both = self._settings.may_ask(WarmUpSource.CATALOG) and self._settings.may_ask(WarmUpSource.IBKR)
@@ -150,6 +156,13 @@ class AttachedNode:
         first = self._settings.model_copy(update={"sources": (WarmUpSource.CATALOG,)}) if both else self._settings
         self._ask(warmed, warmed.feed.need, first, partial(self._looked, warmed) if both else partial(self._arrived, warmed))
         self._say(f"bringing {warmed.feed.wanted:,} bars of {warmed.feed.need.series}")
+
+    def _nobody_started(self) -> None:
+        """Say why nothing happens: Nautilus starts no strategy before all of its clients are connected, and then gives up in silence."""
+        if all(warmed.feed.state is FeedState.WAITING for warmed in self._warmed.values()):
+            place = self._clients.place
+            where = f"Is the gateway at {place} up? Look with: mdp ibkr status. " if place else ""
+            self._say(f"no strategy has asked for its bars {self._clients.patience_s:g} s after the start. {where}Then start again.", self._log.error)
 
     def _looked(self, warmed: _Warmed, brought: Brought) -> None:
         if len(brought.bars) >= warmed.feed.wanted:
@@ -187,11 +200,11 @@ class AttachedNode:
         theirs, ours = (instrument.price_precision, instrument.size_precision), (bar.open.precision, bar.volume.precision)
         if theirs == ours:
             return brought.bars
-        warmed.reasons = (
-            *warmed.reasons,
+        reason = (
             f"the stored bars have {ours[0]} price and {ours[1]} size decimals, the node's {instrument.id} has {theirs[0]} and {theirs[1]}. "
-            f"Store the broker's definition: mdp instruments refresh {instrument.id}",
+            f"Store the broker's definition: mdp instruments refresh {instrument.id}"
         )
+        warmed.reasons = (*warmed.reasons, reason)
         return []
 
     def _tell_ended(self, warmed: _Warmed) -> None:
@@ -225,7 +238,8 @@ class AttachedNode:
 
     def _mend(self, warmed: _Warmed, hole: Hole) -> None:
         series = warmed.feed.need.series
-        self._say(f"{series}: {hole.bars:,} bars between {_utc(hole.after_ns)} and {_utc(hole.until_ns)} did not come live; asking", self._log.warning)
+        text = f"{series}: {hole.bars:,} bars between {_utc(hole.after_ns)} and {_utc(hole.until_ns)} did not come live; asking for them"
+        self._say(text, self._log.warning)
         limit = min(_MEND_S, self._settings.time_limit_s)
         settings = self._settings.model_copy(update={"buffer": 1.0, "time_limit_s": limit})
         warmed.timer = self._loop.call_later(limit + _GRACE_S, self._mended, warmed, hole, None)
@@ -301,6 +315,7 @@ class AttachedNode:
         return StrategyStatus(name, readiness.state, since, dict(readiness.seen), dict(readiness.needed), readiness.refused, ready_s)
 
     def _write(self) -> None:
+        self._written = time.monotonic()
         if self._status_file is None:
             return
         try:

@@ -130,13 +130,20 @@ class _Bringing:
             return False
         return share >= _BUSY_SHARE or len(answered) >= _EMPTY_AT_LEAST
 
+    def _is_enough(self) -> bool:
+        """Return whether what is at hand initialises every indicator: then no strategy waits for the bars of the buffer."""
+        situation = self._situation()
+        positions = self._reach(situation).positions
+        hole = situation.hole(positions)
+        return situation.at_hand(positions if hole is None else range(hole.positions.stop, positions.stop)) >= self._needed
+
     def _patiently(self, wait: Callable[[MarketDataError], bool]) -> Generator[HistoryEvent, None, _Round]:
         """Ask for what is missing; again while the gateway is down, or another process writes the series, and `wait` says that it is worth it."""
         while True:
             try:
                 return (yield from self._ask())
             except (SourceUnavailable, SeriesLocked) as error:
-                if wait(error):
+                if not self._is_enough() and wait(error):
                     continue
                 self._reasons.append(str(error))
                 yield error

@@ -18,17 +18,29 @@ _ONE_KIND_OF_HOURS = ("CASH", "CRYPTO")
 
 @dataclass(frozen=True)
 class BrokerClients:
-    """The configurations of a node's Interactive Brokers clients, by name; none where its bars come from elsewhere."""
+    """Interactive Brokers' clients of a node.
+
+    Attributes:
+        configs: Their configurations, by name; none where the node's bars come from elsewhere.
+        patience_s: Seconds for which the node waits until its clients are connected.
+    """
 
     configs: dict[str, Any]
+    patience_s: float
 
     @classmethod
     def of(cls, node: TradingNode) -> BrokerClients:
         """Read them from a node's configuration."""
         from nautilus_trader.adapters.interactive_brokers.config import InteractiveBrokersDataClientConfig
 
-        clients = node._config.data_clients  # Nautilus gives no other way to what a node was made of
-        return cls({str(name): config for name, config in clients.items() if isinstance(config, InteractiveBrokersDataClientConfig)})
+        made_of = node._config  # Nautilus gives no other way to what a node was made of
+        clients = {str(name): config for name, config in made_of.data_clients.items() if isinstance(config, InteractiveBrokersDataClientConfig)}
+        return cls(clients, made_of.timeout_connection)
+
+    @property
+    def place(self) -> str:
+        """`host:port` of the gateway; empty where there is none."""
+        return next((f"{config.ibg_host}:{config.ibg_port}" for config in self.configs.values()), "")
 
     def refuse_forming_bars(self) -> None:
         """Refuse clients that send every change of a bar that is forming: none of its states would be the closed one.

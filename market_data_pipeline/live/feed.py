@@ -1,7 +1,9 @@
 """One bar type of a node: holds live bars while history comes, gives history to whoever has subscribed, and watches for holes.
 
-    WAITING ── first subscriber ──▶ GATHERING ── history, or none ──▶ OPEN ── bars are missing ──▶ MENDING ── they came, or did not ──▶ OPEN
-                                    holds live bars                   passes them                  holds them
+WAITING ── first subscriber ──▶ GATHERING ── history, or none ──▶ OPEN ── bars are missing ──▶ MENDING ── they came, or did not ──▶ OPEN
+                                holds live bars                   passes them                  holds them
+
+Gathering brings history before the first live bar; mending brings bars that did not come live.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Lets each bar of a series pass once, in order, and closed. Knows no Nautilus: it judges time stamps.
 
-      history            held while history comes        live
-    ──────────────────┬──────────────────────────────┬───────────▶ ts_event
-     1  2  3  4  5  6 │  5  6  7                     │  8  9  (10)
-                      │  ╰──╯ were in the history    │      forming: dropped, it comes again when it has closed
+  history            held while history comes        live
+──────────────────┬──────────────────────────────┬───────────▶ ts_event
+ 1  2  3  4  5  6 │  5  6  7                     │  8  9  (10)
+                  │  ╰──╯ were in the history    │      forming: dropped, it comes again when it has closed
+
+Bars are told apart by ts_event: the ts_init of a live bar is when it arrived.
 """
 
 from __future__ import annotations

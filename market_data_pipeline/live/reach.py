@@ -24,6 +24,7 @@ from market_data_pipeline.domain.bar_table import BarTable, Int64s
 from market_data_pipeline.domain.coverage import Coverage
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.ingest.modes import newest_with_bars
+from market_data_pipeline.sources.ibkr.settings import Hours
 
 _NEAR = 20  # sessions that say how much of the time usually has bars
 _LEAST_SHARE = 0.002  # of a series without any bars so far
@@ -34,14 +35,14 @@ class Schedule:
 
     Args:
         partitions: The partitions of the series.
-        hours: `rth`, or `all` with pre-market and post-market hours.
+        hours: Regular hours, or all with pre-market and post-market hours.
     """
 
-    def __init__(self, partitions: Partitions, hours: str) -> None:
+    def __init__(self, partitions: Partitions, hours: Hours) -> None:
         self.partitions = partitions
         self.hours = hours
         calendar, at = partitions.calendar, partitions.calendar_index
-        self._ends = (calendar.close_ns if hours == "rth" else calendar.end_ns)[at]
+        self._ends = (calendar.close_ns if hours is Hours.RTH else calendar.end_ns)[at]
         self._closes = lru_cache(maxsize=1_024)(self._laid_out)
 
     def newest(self, now_ns: int) -> int:
@@ -180,6 +181,11 @@ class Situation:
     def broken(self, positions: range) -> list[int]:
         """Return those of some sessions that leave a hole, oldest first."""
         return [position for position in positions if not self.is_continuous(position)]
+
+    def at_hand(self, positions: range) -> int:
+        """Return how many closed bars of some sessions are at hand, whether or not there is a hole between them."""
+        held = {position: self.held[position].bars for position in positions if position in self.held}
+        return sum(min(bars, self.schedule.closed(position, self.now_ns)) for position, bars in held.items())
 
     def hole(self, positions: range) -> Hole | None:
         """Return the newest hole of some sessions: neighbours that are not at hand count as one; None where there is none."""

@@ -10,8 +10,8 @@ from enum import StrEnum
 class WarmUpState(StrEnum):
     """How far a strategy is."""
 
-    INITIALIZING = "INITIALIZING"  # history is on its way; nothing was seen
-    WARMING_UP = "WARMING_UP"  # bars were seen, not enough of them
+    INITIALIZING = "INITIALIZING"  # it has not started, or nothing of it has
+    WARMING_UP = "WARMING_UP"  # history is on its way, or bars were seen and not enough of them
     READY = "READY"
 
 
@@ -25,6 +25,7 @@ class Readiness:
         waiting: Bar types whose history is on its way.
         state: How far it is.
         refused: Orders that were refused because it was not ready.
+        begun: Whether history is being brought, or a bar was seen.
     """
 
     needed: Mapping[str, int]
@@ -32,10 +33,17 @@ class Readiness:
     waiting: set[str] = field(default_factory=set)
     state: WarmUpState = WarmUpState.INITIALIZING
     refused: int = 0
+    begun: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has come to READY."""
+        return self.state is WarmUpState.READY
 
     def saw(self, bar_type: str) -> None:
         """Count a bar."""
         self.seen[bar_type] = self.seen.get(bar_type, 0) + 1
+        self.begun = True
 
     def lacks(self) -> dict[str, int]:
         """Return how many bars of which bar types are still needed."""
@@ -55,6 +63,6 @@ class Readiness:
             return False
         if indicators_initialized and not self.waiting and not self.lacks():
             self.state = WarmUpState.READY
-        elif any(self.seen.values()):
+        elif self.begun:
             self.state = WarmUpState.WARMING_UP
         return self.state is not before

@@ -64,6 +64,11 @@ class WarmUpMixin:
         self.readiness.waiting.add(str(bar_type))
         self._listener = listener
 
+    def history_begins(self) -> None:
+        """Take note that history is being brought."""
+        self.readiness.begun = True
+        self._advance()
+
     def history_ended(self, bar_type: BarType) -> None:
         """Go on with live bars: history has been given, or there is none to be had."""
         self.readiness.waiting.discard(str(bar_type))
@@ -73,7 +78,7 @@ class WarmUpMixin:
 
     # What Nautilus calls
 
-    def handle_bar(self, bar: Bar, historical: bool = False) -> None:  # noqa: FBT001, FBT002 - Nautilus' own signature
+    def handle_bar(self, bar: Bar, historical: bool = False) -> None:
         """Pass a bar on to indicators and the strategy once, in order, and closed."""
         name = str(bar.bar_type)
         if name not in self.readiness.needed:
@@ -112,7 +117,7 @@ class WarmUpMixin:
     def _advance(self) -> None:
         """Change the state where that is due, and say so."""
         readiness = self.readiness
-        if readiness.state is WarmUpState.READY:
+        if readiness.is_ready:
             return
         registered = self.registered_indicators  # type: ignore[attr-defined]
         if not readiness.advance(indicators_initialized=all(indicator.initialized for indicator in registered)):
