@@ -223,7 +223,7 @@ class Gaps:
     def __init__(self, project: Project, channel: Channel) -> None:
         watchlist = read_watchlist(project.root / "watchlist.yaml")
         root = project.root
-        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
         self.parts = [universe_parts(watchlist, name) for name in watchlist.universes]
         self._sensor = gap_sensor(watchlist, self.parts, places, channel)
         self._project = project
