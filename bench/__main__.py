@@ -12,7 +12,22 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import asking, availability, backfill, backtesting, deriving, importing, migrating, pacing, reading, report, sharing, starting, writing
+from bench import (
+    asking,
+    availability,
+    backfill,
+    backtesting,
+    deriving,
+    importing,
+    migrating,
+    pacing,
+    reading,
+    report,
+    sharing,
+    starting,
+    warming,
+    writing,
+)
 from bench.lines import Line
 from bench.scale import measure as scale
 
@@ -30,6 +45,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "k": ("four processes share an account", sharing.measure),
     "l": ("derive five-minute bars from a year of minutes", deriving.measure),
     "m": ("migrate a table of PostgreSQL", migrating.measure),
+    "n": ("ready for the first live bar", warming.measure),
     "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)

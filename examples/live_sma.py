@@ -32,9 +32,10 @@ from nautilus_trader.model.identifiers import InstrumentId, TraderId
 
 from market_data_pipeline.backtest.strategies.sma_cross import SmaCrossConfig
 from market_data_pipeline.domain.errors import MarketDataError
-from market_data_pipeline.live import LiveWarmUp, WarmUpSettings
+from market_data_pipeline.live import LiveWarmUp, WarmUpSettings, await_gateway
 from market_data_pipeline.live.sandbox import SandboxLiveExecClientFactory
 from market_data_pipeline.live.sma_cross import WarmedSmaCross
+from market_data_pipeline.sources.ibkr import IbkrSettings
 
 if TYPE_CHECKING:
     from nautilus_trader.model.events import OrderFilled
@@ -145,6 +146,10 @@ def main() -> None:
     # Nautilus' client (1.230) leaves a timer behind for each update of a bar, and asyncio tells of every one of them in the end.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     with gateway(arguments.port) as port:
+        try:
+            await_gateway(IbkrSettings.from_environment(host=arguments.host, port=port), patience_s=60)
+        except MarketDataError as error:
+            raise SystemExit(str(error)) from None
         node = build(arguments.host, port, arguments.client_id)
         try:
             with LiveWarmUp(arguments.catalog, WarmUpSettings(buffer=1.2), status_file=arguments.catalog / "warm_up.json") as warm_up:

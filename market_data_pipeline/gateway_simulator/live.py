@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from market_data_pipeline.gateway_simulator import answers
 from market_data_pipeline.gateway_simulator.client import Client
 from market_data_pipeline.gateway_simulator.gateway import Gateway
-from market_data_pipeline.gateway_simulator.market import HistoryRequest, Refusal
+from market_data_pipeline.gateway_simulator.market import BarRow, HistoryRequest, Refusal
 from market_data_pipeline.gateway_simulator.market.bar_sizes import BarSize
 from market_data_pipeline.gateway_simulator.requests import RealTimeRequest
 
@@ -45,16 +45,20 @@ async def moments(gateway: Gateway, since_ns: int, close_ns: int) -> AsyncIterat
 
 async def keep_up_to_date(gateway: Gateway, client: Client, request_id: int, request: HistoryRequest, since_ns: int) -> None:
     """Send the newest bar of a request whenever it has changed since then, until cancelled."""
-    told = None
+    told = await _current_bar(gateway, request, since_ns)
     close_ns = min(BarSize.parse(request.bar_size).seconds * 10**9, _LONGEST_CLOSE_NS)
     async for moment in moments(gateway, since_ns, close_ns):
-        try:
-            bar = await gateway.compute(gateway.market.current_bar, request, moment)
-        except Refusal:
-            continue
+        bar = await _current_bar(gateway, request, moment)
         if bar is not None and bar != told:
             told = bar
             await client.write(answers.bar_update(request_id, bar))
+
+
+async def _current_bar(gateway: Gateway, request: HistoryRequest, moment_ns: int) -> BarRow | None:
+    try:
+        return await gateway.compute(gateway.market.current_bar, request, moment_ns)
+    except Refusal:
+        return None
 
 
 async def real_time_bars(gateway: Gateway, client: Client, request_id: int, request: RealTimeRequest, since_ns: int) -> None:

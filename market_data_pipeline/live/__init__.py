@@ -14,9 +14,10 @@ docs/live.md says what happens then.
 
 from __future__ import annotations
 
+from market_data_pipeline.live.awaiting import await_gateway
 from market_data_pipeline.live.need import Need, WarmUpSettings, WarmUpSource
 from market_data_pipeline.live.node import LiveWarmUp
 from market_data_pipeline.live.readiness import WarmUpState
 from market_data_pipeline.live.strategy import WarmUpMixin
 
-__all__ = ["LiveWarmUp", "Need", "WarmUpMixin", "WarmUpSettings", "WarmUpSource", "WarmUpState"]
+__all__ = ["LiveWarmUp", "Need", "WarmUpMixin", "WarmUpSettings", "WarmUpSource", "WarmUpState", "await_gateway"]

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from nautilus_trader.model.data import Bar, BarType
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import UsageError
 from market_data_pipeline.live.clients import BrokerClients
-from market_data_pipeline.live.feed import FeedState, Hole, SeriesFeed
+from market_data_pipeline.live.feed import FeedState, Hole, SeriesFeed, open_together
 from market_data_pipeline.live.need import Need, WarmUpSettings, WarmUpSource
 from market_data_pipeline.live.readiness import WarmUpState
 from market_data_pipeline.live.status import NodeStatus, SeriesStatus, StrategyStatus, least_ready
@@ -58,6 +59,12 @@ class _Warmed:
         self.reasons: tuple[str, ...] = ()
         self.natural_until = ""
         self.timer: Any = None
+        self.group = 0
+
+    @property
+    def until_ns(self) -> int | None:
+        """Up to where history is whole, UTC nanoseconds; None where there is none."""
+        return None if self.brought is None or self.brought.history is None else self.brought.history.until_ns
 
 
 class AttachedNode:
@@ -92,9 +99,20 @@ class AttachedNode:
         for strategy in self._strategies:
             for bar_type in strategy.bars_needed():
                 strategy.expect_history(bar_type, self._changed)
+        self._group()
         self._stand_between()
         self._loop.call_later(self._clients.patience_s + _GRACE_S, self._nobody_started)
         self._write()
+
+    def _group(self) -> None:
+        """Number the groups of bar types whose history is given together: those that one strategy needs."""
+        for number, warmed in enumerate(self._warmed.values()):
+            warmed.group = number
+        for strategy in self._strategies:
+            needed = [self._warmed[bar_type] for bar_type in strategy.bars_needed()]
+            joined = {one.group for one in needed}
+            for one in self._warmed.values():
+                one.group = min(joined) if one.group in joined else one.group
 
     def close(self) -> None:
         """Stop what is under way. The node's bus is left as it is: bars that still come must not pass beside the gates."""
@@ -175,31 +193,39 @@ class AttachedNode:
         self._arrived(warmed, Brought(warmed.feed.need, None, [], (reason,)))
 
     def _arrived(self, warmed: _Warmed, brought: Brought) -> None:
-        feed = warmed.feed
-        if feed.state is not FeedState.GATHERING:
+        if warmed.feed.state is not FeedState.GATHERING or warmed.brought is not None:
             return
         warmed.timer.cancel()
         warmed.brought, warmed.reasons = brought, brought.reasons
-        bars = self._fitting(warmed, brought)
-        if bars:
-            expected = warmed.hours.bars_between(bars[0].ts_event, bars[-1].ts_init)
-            feed.dense = len(bars) >= _DENSE_SHARE * expected
-        until_ns = brought.history.until_ns if brought.history is not None else None
-        hole = feed.opened(bars, until_ns, self._subscribers(warmed), self._now_ns())
-        self._report(warmed, len(bars), until_ns or self._now_ns())
-        self._tell_ended(warmed)
-        if hole is not None:
-            self._mend(warmed, hole)
+        together = [one for one in self._warmed.values() if one.group == warmed.group and one.feed.state is FeedState.GATHERING]
+        if all(one.brought is not None for one in together):
+            self._open(together)
 
-    def _fitting(self, warmed: _Warmed, brought: Brought) -> list[Bar]:
+    def _open(self, together: list[_Warmed]) -> None:
+        """Give the history of bar types that one strategy subscribes to, directly or through another that shares one of them."""
+        histories = []
+        for warmed in together:
+            bars, until_ns = self._fitting(warmed), warmed.until_ns
+            warmed.feed.dense = bool(bars) and len(bars) >= _DENSE_SHARE * warmed.hours.bars_between(bars[0].ts_event, bars[-1].ts_init)
+            histories.append((warmed.feed, bars, until_ns, self._subscribers(warmed)))
+        holes = open_together(histories, self._now_ns())
+        for warmed in together:
+            self._report(warmed)
+        for warmed in together:
+            self._tell_ended(warmed)
+        for feed, hole in holes:
+            self._mend(next(one for one in together if one.feed is feed), hole)
+
+    def _fitting(self, warmed: _Warmed) -> list[Bar]:
         """Return the bars, unless they have other decimals than the node's instrument: Nautilus would mix them in silence."""
         instrument = self._kernel.cache.instrument(BarType.from_str(warmed.feed.need.series.bar_type).instrument_id)
-        if not brought.bars or instrument is None:
-            return brought.bars
-        bar = brought.bars[0]
+        bars = [] if warmed.brought is None else warmed.brought.bars
+        if not bars or instrument is None:
+            return bars
+        bar = bars[0]
         theirs, ours = (instrument.price_precision, instrument.size_precision), (bar.open.precision, bar.volume.precision)
         if theirs == ours:
-            return brought.bars
+            return bars
         reason = (
             f"the stored bars have {ours[0]} price and {ours[1]} size decimals, the node's {instrument.id} has {theirs[0]} and {theirs[1]}. "
             f"Store the broker's definition: mdp instruments refresh {instrument.id}"
@@ -217,14 +243,14 @@ class AttachedNode:
                 strategy.history_ended(BarType.from_str(series.bar_type))
         self._write()
 
-    def _report(self, warmed: _Warmed, bars: int, now_ns: int) -> None:
-        need = warmed.feed.need
+    def _report(self, warmed: _Warmed) -> None:
+        need, bars = warmed.feed.need, warmed.feed.given
         history = None if warmed.brought is None else warmed.brought.history
         where = "" if history is None else f" ({history.from_catalog:,} from the catalog, {history.from_source:,} from IBKR, {history.seconds:.1f} s)"
         if bars >= need.bars:
             self._say(f"{need.series}: {bars:,} bars of history given{where}; {need.bars:,} are needed")
             return
-        done_ns = warmed.hours.close_of_nth(now_ns, need.bars - bars)
+        done_ns = warmed.hours.close_of_nth(warmed.until_ns or self._now_ns(), need.bars - bars)
         warmed.natural_until = "" if done_ns is None else _utc(done_ns)
         until = f"until about {warmed.natural_until}" if done_ns is not None else "for years"
         reasons = "; ".join(reason.rstrip(".") for reason in warmed.reasons) or "there is no more"
@@ -266,7 +292,7 @@ class AttachedNode:
 
     def _ask(self, warmed: _Warmed, need: Need, settings: WarmUpSettings, done: Callable[[Brought], None]) -> None:
         def in_loop(call: Callable[..., None], *args: Any) -> None:
-            if not self._loop.is_closed():
+            with suppress(RuntimeError):  # the loop is closed: the node has ended
                 self._loop.call_soon_threadsafe(call, *args)
 
         self._worker.ask(Job(need, warmed.hours.asked, settings, partial(in_loop, done), partial(in_loop, self._say)))

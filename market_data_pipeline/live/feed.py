@@ -9,9 +9,10 @@ Gathering brings history before the first live bar; mending brings bars that did
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.live.gate import BarGate, Verdict
@@ -47,6 +48,39 @@ class Hole:
     bars: int
     after_ns: int
     until_ns: int
+
+
+def give(actor: Actor, bars: Iterable[Bar]) -> None:
+    """Give history to a strategy or actor of Nautilus: to its registered indicators and to `on_historical_data`."""
+    for bar in bars:
+        actor.handle_historical_bar(bar)
+
+
+def open_together(histories: Sequence[tuple[SeriesFeed, list[Bar], int | None, Sequence[Actor]]], now_ns: int) -> list[tuple[SeriesFeed, Hole]]:
+    """Give the histories of several feeds, and go on with live bars.
+
+    Whoever subscribes to several bar types gets them as they closed, one after the other, as in a backtest.
+
+    Args:
+        histories: Each feed, its bars (oldest first), up to where they are whole (UTC nanoseconds), and who subscribes to it.
+        now_ns: The time, UTC nanoseconds.
+
+    Returns:
+        The holes before the first live bars, to be mended: `SeriesFeed.live`.
+    """
+    parts: list[tuple[Actor, list[list[Bar]]]] = []
+    for feed, bars, until_ns, subscribers in histories:
+        feed.take(bars, until_ns)
+        for actor in filter(feed.meets, subscribers):
+            known = next((lists for each, lists in parts if each is actor), None)
+            if known is None:
+                parts.append((actor, [bars]))
+            else:
+                known.append(bars)
+    for actor, lists in parts:
+        give(actor, merge(*lists, key=lambda bar: bar.ts_init))
+    released = ((feed, feed.release(now_ns)) for feed, *_ in histories)
+    return [(feed, hole) for feed, hole in released if hole is not None]
 
 
 class SeriesFeed:
@@ -117,56 +151,56 @@ class SeriesFeed:
         self._pass(bar, now_ns)
         return None
 
-    def opened(self, bars: list[Bar], until_ns: int | None, subscribers: Sequence[Actor], now_ns: int) -> Hole | None:
-        """Give history to the cache and to all subscribers, then pass on what was held. As `live`, may return a hole to mend first."""
+    def take(self, bars: list[Bar], until_ns: int | None) -> None:
+        """Put history into the cache; `open_together` gives it to subscribers and goes on with live bars.
+
+        Args:
+            bars: Oldest first; none where there is no history.
+            until_ns: Closes up to here are all in `bars`, UTC nanoseconds.
+        """
         self._seam = bool(bars)
         self._until_ns = until_ns if bars else None
-        self._add(bars, subscribers)
+        self._keep(bars)
         self.given = len(bars)
-        self.state = FeedState.OPEN
-        return self._release(now_ns)
 
     def mended(self, bars: list[Bar], now_ns: int) -> Hole | None:
         """Give the bars that did not come live as history; those that came are left out. Then pass on what was held."""
         first_held = min((bar.ts_event for bar in self._held), default=None)
         newest = self.gate.newest
         missing = [bar for bar in bars if (newest is None or bar.ts_event > newest) and (first_held is None or bar.ts_event < first_held)]
-        self._add(missing, self._fed)
+        self._keep(missing)
+        for actor in self._fed:
+            give(actor, missing)
         # Asked and answered: what is still not there was not traded, or cannot be had. It is not asked for again.
         self._until_ns = first_held
         self.given += len(missing)
-        self.state, self.hole = FeedState.OPEN, None
-        return self._release(now_ns)
+        return self.release(now_ns)
 
     def late(self, actor: Actor) -> None:
         """Give a subscriber that came after the others what they have seen."""
-        if self.state in (FeedState.OPEN, FeedState.MENDING) and not self._knows(actor):
-            self._feed(actor, list(self._given))
-            self._fed.append(actor)
+        if self.state in (FeedState.OPEN, FeedState.MENDING) and self.meets(actor):
+            give(actor, self._given)
+
+    def meets(self, actor: Actor) -> bool:
+        """Take note of a subscriber that has its history; return whether it is new."""
+        if any(each is actor for each in self._fed):
+            return False
+        self._fed.append(actor)
+        return True
 
     def published(self, bar: Bar) -> None:
         """Remember a live bar that subscribers have seen."""
         self._given.append(bar)
 
-    def _knows(self, actor: Actor) -> bool:
-        return any(each is actor for each in self._fed)
-
-    def _add(self, bars: list[Bar], subscribers: Sequence[Actor]) -> None:
+    def _keep(self, bars: list[Bar]) -> None:
         if bars:
             self._store(bars)
             self._given.extend(bars)
             self.gate.passed(bars[-1].ts_event)
-        for actor in subscribers:
-            self._feed(actor, bars)
-            if not self._knows(actor):
-                self._fed.append(actor)
 
-    @staticmethod
-    def _feed(actor: Actor, bars: Sequence[Bar]) -> None:
-        for bar in bars:
-            actor.handle_historical_bar(bar)
-
-    def _release(self, now_ns: int) -> Hole | None:
+    def release(self, now_ns: int) -> Hole | None:
+        """Pass on the bars that were held, and live ones from now on. As `live`, may return a hole to mend first."""
+        self.state, self.hole = FeedState.OPEN, None
         held, self._held = self._held, []
         for i, bar in enumerate(held):
             hole = self.live(bar, now_ns)

@@ -68,14 +68,16 @@ def build(settings: dict[str, Any]) -> TradingNode:
     return node
 
 
-def stop_after(node: TradingNode, bars: int) -> None:
-    """Stop the node once the engine has published so many bars of each series of which it has published one."""
-    seen: Counter[str] = Counter()
+def stop_after(node: TradingNode, bars: dict[str, int]) -> None:
+    """Stop the node once the engine has published so many bars of each of these types."""
+    left = Counter(bars)
 
     def count(bar: Bar) -> None:
-        seen[str(bar.bar_type)] += 1
-        if min(seen.values()) == bars and bars <= seen[str(bar.bar_type)] < bars + 1:
-            node.stop()
+        if left and left[str(bar.bar_type)] > 0:
+            left.subtract([str(bar.bar_type)])
+            if not any(left.values()):
+                left.clear()
+                node.stop()
 
     node.kernel.msgbus.subscribe("data.bars.*", count)
 
@@ -96,7 +98,7 @@ def main(configuration: Path) -> None:
     settings = json.loads(configuration.read_text(encoding="utf-8"))
     node = build(settings)
     _engine_tells(node)
-    if settings["stop_after_bars"] is not None:
+    if settings["stop_after_bars"]:
         stop_after(node, settings["stop_after_bars"])
     if settings["prepare"] is not None:
         _called(settings["prepare"])(node, settings["prepare_settings"])

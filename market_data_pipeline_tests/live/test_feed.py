@@ -10,7 +10,7 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.objects import Price, Quantity
 
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.live.feed import FeedState, Hole, SeriesFeed
+from market_data_pipeline.live.feed import FeedState, Hole, SeriesFeed, open_together
 from market_data_pipeline.live.need import Need
 from market_data_pipeline.live.trading_hours import TradingHours
 from market_data_pipeline_tests.instants import ns
@@ -71,8 +71,11 @@ class Bench:
         return None
 
     def opened(self, *numbers: int) -> Hole | None:
-        history = bars(*numbers)
-        return self.feed.opened(history, history[-1].ts_init if history else None, [self.first, self.second], LATER)
+        return self.opened_for(bars(*numbers), self.first, self.second)
+
+    def opened_for(self, history: list[Bar], *subscribers: Any) -> Hole | None:
+        holes = open_together([(self.feed, history, history[-1].ts_init if history else None, subscribers)], LATER)
+        return holes[0][1] if holes else None
 
 
 @pytest.fixture
@@ -146,8 +149,7 @@ def test_once_live_a_minute_without_a_bar_is_missing_only_where_every_minute_has
 def test_a_weekend_is_no_hole() -> None:
     friday, monday = ns("2024-01-05 20:59"), ns("2024-01-08 14:30")
     bench = Bench()
-    last = bar(0, friday)
-    bench.feed.opened([last], last.ts_init, [bench.first], LATER)
+    bench.opened_for([bar(0, friday)], bench.first)
     assert bench.feed.live(bar(0, monday), monday + MINUTE) is None
     assert bench.forwarded == [bar(0, monday)]
 
@@ -160,9 +162,24 @@ def test_without_history_live_bars_go_on(bench: Bench) -> None:
 
 
 def test_a_subscriber_that_comes_late_gets_what_the_others_have_seen(bench: Bench) -> None:
-    bench.feed.opened(bars(0, 1, 2), bar(2).ts_init, [bench.first], LATER)
+    bench.opened_for(bars(0, 1, 2), bench.first)
     bench.live(3, 4)
     bench.feed.late(bench.second)
     bench.feed.late(bench.second)
     assert minutes(bench.second.seen) == [0, 1, 2, 3, 4]
     assert minutes(bench.first.seen) == [0, 1, 2]
+
+
+def test_who_subscribes_to_two_bar_types_gets_them_as_they_closed() -> None:
+    five = BarType.from_str("AAPL.NASDAQ-5-MINUTE-LAST-EXTERNAL")
+    coarse = Bar(five, *(bar(0).open,) * 4, Quantity(5, 0), OPEN, OPEN + 5 * MINUTE)
+    finer, coarser = Bench(), Bench()
+    holes = open_together([(finer.feed, bars(3, 4, 5), None, [finer.first]), (coarser.feed, [coarse], None, [finer.first, coarser.first])], LATER)
+    assert holes == []
+    assert [(each.bar_type.spec.step, each.ts_init) for each in finer.first.seen] == [
+        (1, OPEN + 4 * MINUTE),
+        (1, OPEN + 5 * MINUTE),
+        (5, OPEN + 5 * MINUTE),
+        (1, OPEN + 6 * MINUTE),
+    ]
+    assert coarser.first.seen == [coarse]

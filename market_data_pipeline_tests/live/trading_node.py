@@ -53,7 +53,7 @@ class NodeSettings:
         client_id: Of the connection.
         use_rth: Whether bars of regular hours only are asked for.
         connection_timeout_s: Seconds that the node waits for its clients.
-        stop_after_bars: The node stops by itself when so many bars of each series were published; None waits for `stop`.
+        stop_after_bars: The node stops by itself when so many bars of each of these types were published; empty waits for `stop`.
         prepare: `module:function`, called with the built node and `prepare_settings` before it runs; or None.
         prepare_settings: For `prepare`: catalog, settings of a warm-up, whatever it knows.
         data_engine: Fields of Nautilus' LiveDataEngineConfig.
@@ -67,7 +67,7 @@ class NodeSettings:
     client_id: int = 21
     use_rth: bool = True
     connection_timeout_s: int = 30
-    stop_after_bars: int | None = None
+    stop_after_bars: Mapping[str, int] = field(default_factory=dict)
     prepare: str | None = None
     prepare_settings: Mapping[str, Any] = field(default_factory=dict)
     data_engine: Mapping[str, Any] = field(default_factory=dict)
