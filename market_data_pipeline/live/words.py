@@ -41,7 +41,10 @@ class HoleWords:
 
 def lookback_words(sessions: int, bars: int) -> str:
     """Return that a warm-up went back as far as it may."""
-    return f"{sessions:,} sessions back, as far as this warm-up may go, there are only {bars:,} bars. Let it go further with lookback_sessions (mdp warmup: --lookback)."
+    return (
+        f"{sessions:,} sessions back, as far as this warm-up may go, there are only {bars:,} bars. Let it go further with "
+        "lookback_sessions (mdp warmup: --lookback)."
+    )
 
 
 def no_older_words(partitions: Partitions, empty: Sequence[int]) -> str:
