@@ -119,7 +119,7 @@ def gather(
         if stopped.is_set():
             raise GivenUp("The warm-up was stopped before its end.")
         if time.monotonic() >= over_s:
-            raise GivenUp(f"The time limit of {settings.time_limit_s:g} s is over. Give more with time_limit_s, or load before: {_load(need)}")
+            raise GivenUp(f"The time limit of {settings.time_limit_s:g} s is over. Give more with time_limit_s, or load before: {need.load_command}")
 
     tried = 0
 
@@ -170,7 +170,3 @@ def _tell(series: Series, event: HistoryEvent, tell: Callable[[str], None]) -> N
                 tell(f"{series}: {event.message}")
         case MarketDataError():
             tell(f"{series}: {event}")
-
-
-def _load(need: Need) -> str:
-    return f"mdp warmup {need.series.instrument_id} {need.series.spec} --bars {need.bars} --load"

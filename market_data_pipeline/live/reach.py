@@ -159,6 +159,8 @@ class Situation:
         closed, held = self.schedule.closed(position, self.now_ns), self.held.get(position)
         if held is None:
             return share * closed
+        if held.last_close_ns is not None and held.last_close_ns > self.now_ns and not self.schedule.partitions.spec.is_daily_or_longer:
+            return 0  # stored since: nobody knows how many of its bars had closed at that moment
         if held.coverage.is_gap:
             return max(min(held.bars, closed), share * closed)
         return held.bars if closed == len(self.schedule.closes(position)) else min(held.bars, closed)
