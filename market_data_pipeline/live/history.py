@@ -128,7 +128,7 @@ def gather(
         if time.monotonic() >= over_s:
             last = f" The last that was told: {told.rstrip('.')}." if told else ""
             limit = f"The time limit of {settings.time_limit_s:g} s is over."
-            raise GivenUp(f"{limit}{last} Give more with time_limit_s, or load before: {_load(need)}")
+            raise GivenUp(f"{limit}{last} Give more with time_limit_s, or load before: {need.load_command}")
 
     tried = 0
 
@@ -179,7 +179,3 @@ def _tell(series: Series, event: HistoryEvent, tell: Callable[[str], None]) -> N
                 tell(f"{series}: {event.message}")
         case MarketDataError():
             tell(f"{series}: {event}")
-
-
-def _load(need: Need) -> str:
-    return f"mdp warmup {need.series.instrument_id} {need.series.spec} --bars {need.bars} --load"
