@@ -39,6 +39,8 @@ _MEND_S = 30.0
 # While missing bars are brought others close; the clock of a simulator may run fast.
 _MENDED_BARS_MORE = 50
 _GRACE_S = 2.0
+# Whoever brings history keeps the time limit; this is for one that hangs. On a busy machine what was brought needs a moment to be read.
+_HANGS_S = 10.0
 _STATUS_S = 1.0
 _EARLY = 100  # before Nautilus' own subscribers
 
@@ -168,7 +170,7 @@ class AttachedNode:
             if isinstance(actor, WarmUpMixin):
                 actor.history_begins()
         warmed.feed.gather()
-        warmed.timer = self._loop.call_later(self._settings.time_limit_s + _GRACE_S, self._give_up, warmed)
+        warmed.timer = self._loop.call_later(self._settings.time_limit_s + _HANGS_S, self._give_up, warmed)
         both = self._settings.may_ask(WarmUpSource.CATALOG) and self._settings.may_ask(WarmUpSource.IBKR)
         # A series that is whole on disk does not wait for another that has to be asked for.
         first = self._settings.model_copy(update={"sources": (WarmUpSource.CATALOG,)}) if both else self._settings
@@ -270,7 +272,7 @@ class AttachedNode:
         self._say(text, self._log.warning)
         limit = min(_MEND_S, self._settings.time_limit_s)
         settings = self._settings.model_copy(update={"buffer": 1.0, "time_limit_s": limit})
-        warmed.timer = self._loop.call_later(limit + _GRACE_S, self._mended, warmed, hole, None)
+        warmed.timer = self._loop.call_later(limit + _HANGS_S, self._mended, warmed, hole, None)
         self._ask(warmed, Need(series, hole.bars + _MENDED_BARS_MORE), settings, partial(self._mended, warmed, hole))
 
     def _mended(self, warmed: _Warmed, hole: Hole, brought: Brought | None) -> None:

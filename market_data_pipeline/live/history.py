@@ -88,6 +88,7 @@ def gather(
     hours: Hours | None = None,
     tell: Callable[[str], None] = lambda message: None,
     stop: threading.Event | None = None,
+    asked_s: float | None = None,
 ) -> History:
     """Bring the newest bars of a series: from the catalog, and from Interactive Brokers only what is not stored whole.
 
@@ -103,6 +104,7 @@ def gather(
         hours: Which hours; None is as stored, else regular hours of stocks and all hours of others.
         tell: Called with one line for a person whenever something is waited for or goes wrong.
         stop: Ends it early, with what there is.
+        asked_s: When the time limit began, in seconds of the monotonic clock; None for now. Once it is over, only the catalog is looked at.
 
     Raises:
         InvalidBarType: If Interactive Brokers is allowed, and has no such bars.
@@ -112,7 +114,7 @@ def gather(
     """
     from market_data_pipeline.live.bringing import bring
 
-    over_s = time.monotonic() + settings.time_limit_s
+    over_s = (time.monotonic() if asked_s is None else asked_s) + settings.time_limit_s
     stopped = stop or threading.Event()
 
     told = ""

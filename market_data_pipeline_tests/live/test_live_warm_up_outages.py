@@ -13,6 +13,7 @@ from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 from market_data_pipeline_tests.live.trading_node import NodeSettings, RunningNode, start_node
 from market_data_pipeline_tests.live.warm_up import (
     PAIR,
+    PAIR_15,
     STOCK_15,
     crossover,
     eager,
@@ -77,18 +78,6 @@ def test_with_neither_catalog_nor_gateway_it_warms_up_on_live_bars_and_says_unti
 
 
 @pytest.mark.slow
-def test_with_a_catalog_that_ends_before_a_hole_and_no_gateway_nothing_before_the_hole_is_used(tmp_path: Path) -> None:
-    with gateway(tmp_path) as running:
-        fill(running, tmp_path / "catalog", PAIR, 100)
-        settings = warmed_node(running, tmp_path, eager(PAIR), settings={"time_limit_s": 1.5}, ibkr={"port": free_port()})
-        with node(tmp_path, settings) as started:
-            reasons = natural(started, tmp_path, PAIR)
-            started.wait_for("bar", 2)
-    assert "No IB Gateway listens" in reasons
-    assert "nothing before it can be used, for indicators over a hole are wrong" in reasons
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("what", ["do: drop-middle", "do: drop-before", "do: error, code: 165", "do: silence", "do: restart, seconds: 3"])
 def test_a_gateway_that_fails_in_the_middle_of_the_tail_and_comes_back_makes_it_ready(tmp_path: Path, what: str) -> None:
     with gateway(tmp_path, f"kind: history, at: 2, {what}", at=MORNING) as running:
@@ -120,6 +109,18 @@ def test_a_gateway_that_goes_away_for_good_ends_the_waiting_after_the_time_limit
     assert "The time limit of 6 s is over. The last that was told:" in found["reasons"][0]
     assert "The gateway does not answer yet" in found["reasons"][0]
     assert took < 60
+
+
+@pytest.mark.slow
+def test_several_series_share_one_time_limit(tmp_path: Path) -> None:
+    """Those that are next in line are given up with the first: a hole that is to be mended later does not wait behind them."""
+    with gateway(tmp_path) as running:
+        strategies = [eager(bar_type, tag=f"{number}", period=5) for number, bar_type in enumerate((PAIR, PAIR_15, STOCK_15))]
+        settings = warmed_node(running, tmp_path, *strategies, settings={"time_limit_s": 4}, ibkr={"port": free_port()})
+        with node(tmp_path, settings) as started:
+            reasons = [wait_for_status(started, tmp_path, bar_type, state="open")["reasons"] for bar_type in (PAIR, PAIR_15, STOCK_15)]
+            assert "no history within" not in started.output()
+    assert all("No IB Gateway listens" in each[0] for each in reasons)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ from market_data_pipeline_tests.live.warm_up import (
     warmed_node,
     watcher,
 )
-from market_data_pipeline_tests.wall_clock import RunningClock, run_clock
+from market_data_pipeline_tests.wall_clock import RunningClock, WallClock, run_clock
 
 NAME = "Eager-EAGER"
 MINUTE = dt.timedelta(minutes=1)
@@ -75,7 +75,7 @@ def shared_gateway(folder: Path, clock: RunningClock) -> Iterator[RunningGateway
 
 
 @contextmanager
-def node(folder: Path, settings: NodeSettings, clock: RunningClock | None = None) -> Iterator[RunningNode]:
+def node(folder: Path, settings: NodeSettings, clock: RunningClock | WallClock | None = None) -> Iterator[RunningNode]:
     variables = environment(folder, **(clock.environment if clock else {}))
     with start_node(folder / "node", settings, environment=variables) as running:
         yield running
@@ -192,6 +192,25 @@ def test_where_nothing_closed_since_the_catalog_was_filled_nobody_is_asked(tmp_p
             found = wait_for_status(running, tmp_path, STOCK_15, state="open")
     assert ready["seen"] == {STOCK_15: 312}
     assert (found["from_catalog"], found["requests"], found["reasons"]) == (312, 0, [])
+
+
+def test_nothing_before_a_hole_that_cannot_be_filled_is_used(tmp_path: Path) -> None:
+    """The catalog ends ten minutes ago, and the warm-up's gateway is down: an average over the hole would be a wrong number."""
+    if WallClock.installed() is None:
+        pytest.skip("no faketime (apt install faketime)")
+    clock = WallClock(tmp_path, utc("2024-06-04T02:00:10"))
+    with start_gateway(tmp_path / "gateway", "--no-pacing", environment=clock.environment) as gateway:
+        fill(gateway, tmp_path / "catalog", PAIR, 100)
+        clock.pass_by(minutes=10)
+        settings = warmed_node(gateway, tmp_path, eager(PAIR, period=3), settings={"time_limit_s": 5}, ibkr={"port": free_port()})
+        with node(tmp_path, settings, clock) as running:
+            found = wait_for_status(running, tmp_path, PAIR, state="open")
+            assert not running.lines("historical")
+    assert found["given"] == 0
+    assert found["natural_until"].startswith("2024-06-04 02:1")
+    assert "No IB Gateway listens" in found["reasons"][0]
+    assert found["reasons"][1].startswith("A hole of 10 bars between 2024-06-04 02:00 UTC and 2024-06-04 02:10")
+    assert "nothing before it can be used, for indicators over a hole are wrong" in found["reasons"][1]
 
 
 def test_bars_that_a_lost_connection_has_cost_come_as_history(tmp_path: Path) -> None:
