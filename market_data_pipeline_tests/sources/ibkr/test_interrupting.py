@@ -129,7 +129,6 @@ def test_a_watcher_ends_a_wait_for_bars_and_the_gateway_can_be_asked_again(tmp_p
         with gateway.watched(look), pytest.raises(Enough):
             list(IbkrSource(gateway, MINUTE).fetch(ASKED))
         with gateway.watched(look), pytest.raises(Enough):
-            gateway.now_ns()
             list(IbkrSource(gateway, MINUTE).fetch(ASKED))
         assert time.monotonic() - started < 60
         assert wait_until(lambda: nothing_open(process), 30)
