@@ -60,6 +60,7 @@ class _Warmed:
         self.brought: Brought | None = None
         self.reasons: tuple[str, ...] = ()
         self.natural_until = ""
+        self.mended = self.missing = 0
         self.timer: Any = None
         self.group = 0
 
@@ -283,6 +284,7 @@ class AttachedNode:
         before = feed.given
         again = feed.mended([] if brought is None else brought.bars, self._now_ns())
         came, series = feed.given - before, feed.need.series
+        warmed.mended, warmed.missing = warmed.mended + came, warmed.missing + hole.bars - came
         if came:
             self._say(f"{series}: {came:,} of the {hole.bars:,} bars were brought and given as history")
         else:
@@ -370,6 +372,8 @@ def _series_status(warmed: _Warmed) -> SeriesStatus:
         held_at_most=feed.held_at_most,
         seen_twice=feed.gate.seen,
         forming=feed.gate.forming,
+        mended=warmed.mended,
+        missing=warmed.missing,
         reasons=warmed.reasons,
         natural_until=warmed.natural_until,
     )
