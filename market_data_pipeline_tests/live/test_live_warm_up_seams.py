@@ -227,7 +227,10 @@ def test_bars_that_a_lost_connection_has_cost_come_as_history(tmp_path: Path) ->
             running.wait_for("bar", before + 5, within_s=_BY_OUR_CLOCK_S)
             seen = seen_by(running.lines(), NAME, PAIR)
             assert len(running.lines("ready")) == 1
+            told = series_status(tmp_path, PAIR)
         truth_of(gateway, tmp_path, PAIR, 500).holds(seen)
+    assert told["mended"] == len([line for line in seen if line["kind"] == "historical"]) - 60
+    assert told["missing"] == 0
     kinds = [line["kind"] for line in seen]
     assert kinds.index("bar") < len(kinds) - 1 - kinds[::-1].index("historical")
 
