@@ -37,6 +37,11 @@ class Need:
         if self.bars < 1:
             raise UsageError(f"{self.series}: a warm-up of {self.bars} bars warms nothing. Give the longest period of the indicators, at least 1.")
 
+    @property
+    def load_command(self) -> str:
+        """The command that brings it into the catalog."""
+        return f"mdp warmup {self.series.instrument_id} {self.series.spec} --bars {self.bars} --load"
+
     def wanted(self, buffer: float) -> int:
         """Return how many bars to bring: what is needed times `buffer`, rounded up. The bars more let averages without an end settle."""
         return math.ceil(self.bars * buffer - 1e-9)
