@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from market_data_pipeline.catalog.bar_format import sync_folder, write_atomically
+from market_data_pipeline.catalog.bar_format import clear_leftovers, sync_folder, write_atomically
 from market_data_pipeline.catalog.instrument_files import (
     CURRENT,
     FOLDERS,
@@ -179,6 +179,8 @@ class InstrumentStore:
         changes = differences(before, after)
         file = self._own_file(instrument_id, after)
         try:
+            for folder in (file.parent, versions_folder(self.root, instrument_id)):
+                clear_leftovers(folder)
             # The version first: should the power go between the two, the next attempt finds it and does not write it again.
             if before is None or changes:
                 self._keep_version(before, InstrumentVersion(instrument_id, now_ns, source, changes, after))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from market_data_pipeline.catalog.bar_format import bars_in, content_hash, read_content
-from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX, BarFile, CatalogLayout, file_name, stamp_of
+from market_data_pipeline.catalog.bar_format import bars_in, clear_leftovers, content_hash, read_content
+from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, stamp_of
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import NANOSECONDS
@@ -91,12 +91,6 @@ def quarantine(layout: CatalogLayout, path: Path, reason: str, sessions: Iterabl
     }
     target.with_name(target.name + ".json").write_text(json.dumps(report, indent=2) + "\n")
     return result
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove temporary files of a writer that was killed. Only while holding the series' lock."""
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
