@@ -8,7 +8,7 @@ from pathlib import Path
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions, define
-from market_data_pipeline.domain.coverage import Convention, Provenance
+from market_data_pipeline.domain.coverage import SIMULATED, Convention, Provenance
 from market_data_pipeline_tests.catalog import stopping
 from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, TUESDAY, WEEK, answer, files_of, put_wide, regular, store
 from market_data_pipeline_tests.cli.stored import AAPL_YAML
@@ -72,7 +72,7 @@ def _two_weeks(folder: Path, _: Surroundings) -> None:
 def _one_of_five_days(folder: Path, _: Surroundings) -> None:
     """Monday stands, in other values than those of the gateway; the rest of the week is to be loaded."""
     catalog = Catalog.open(folder / CATALOG)
-    with catalog.writer(AAPL, CENTS, Provenance("ibkr", "made by hand", Convention("all", "split"))) as writer:
+    with catalog.writer(AAPL, CENTS, Provenance("ibkr", "made by hand", Convention("all", SIMULATED))) as writer:
         writer.store(answer(AAPL, MONDAY))
     catalog.ledger.close()
 
