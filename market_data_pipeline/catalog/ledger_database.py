@@ -183,9 +183,11 @@ class UrlDatabase:
             try:
                 # A daemon lives longer than a connection to a server that is restarted.
                 self._connected = sa.create_engine(self._url, pool_pre_ping=True)
-            except (sa.exc.ArgumentError, ImportError) as error:
+            except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+                # A port that is no number may be a part of the password, which is not to be shown.
+                why = "what stands after its last colon is no port number" if isinstance(error, ValueError) else str(error)
                 raise ConfigurationError(
-                    f"The ledger's URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database "
+                    f"The ledger's URL cannot be used: {why}. Write for example postgresql+psycopg://user@host/database "
                     '(its driver: pip install "psycopg[binary]").'
                 ) from error
             weakref.finalize(self, self._connected.dispose)  # a catalog is opened and never closed

@@ -5,6 +5,8 @@ input, a line of JSON each, forks for each, and answers with a line of JSON:
 
 - {"folder", "command", "environment", "step", "after_s", "loses_power"}: `mdp` runs in the folder and is killed at the step, or after so many seconds;
   with neither it runs to its end. The answer has the code (-9 where it was killed), the seconds, and of a run to its end the names of its steps.
+- {"folder", "command", "environment", "limit_s", "memory"}: `mdp` runs in the folder. The answer has the code (-14 where it took longer than so many
+  seconds) and what it said; it may take so many bytes more than a process that has imported everything.
 - {"read": ROOT}: Nautilus opens a catalog and reads all of it. The answer has the code, and what it saw.
 """
 
@@ -14,6 +16,7 @@ import hashlib
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -97,11 +100,22 @@ def command(job: dict[str, Any], tell: Tell) -> int:
     os.dup2(said, 2)
     from market_data_pipeline.cli.main import main
 
+    if "limit_s" in job:
+        _enclose(job)
+        return main(job["command"])
     steps = Steps(job.get("step") or 0, loses_power=bool(job.get("loses_power")))
     steps.watch()
     code = main(job["command"])
     tell(steps.names)
     return code
+
+
+def _enclose(job: dict[str, Any]) -> None:
+    """Put an end to what hangs, and to what takes more and more."""
+    taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + job["memory"],) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.alarm(job["limit_s"])
 
 
 def read(root: str, tell: Tell) -> int:
@@ -128,6 +142,9 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         return {"code": code, "seen": seen}
     began = time.monotonic()
     code, steps = forked(lambda tell: command(job, tell), job.get("after_s"))
+    if "limit_s" in job:
+        said = Path(job["folder"]) / "said.txt"
+        return {"code": code, "said": said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""}
     return {"code": code, "seconds": time.monotonic() - began, "steps": steps}
 
 
