@@ -53,9 +53,7 @@ class Fuzz:
     def again(self, command: Sequence[str], files: Mapping[str, bytes] | None = None) -> Ended:
         """Run a command where the one before has run."""
         (self.folder / "said.txt").unlink(missing_ok=True)
-        told = self._crashing.ask(
-            folder=str(self.folder), command=[*command], environment=self._environment, limit_s=LIMIT_S, memory=MEMORY
-        )
+        told = self._crashing.ask(folder=str(self.folder), command=[*command], environment=self._environment, limit_s=LIMIT_S, memory=MEMORY)
         ended = Ended(told["code"], told["said"])
         tally.count("fuzz cases")
         assert ended.code in (0, 1, 2, 3), f"{command} ended with {ended.code}: {ended.said[-2_000:]}\n{_shown(files)}"

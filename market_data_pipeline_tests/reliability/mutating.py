@@ -123,7 +123,7 @@ def _nasty(rng: random.Random, content: bytes) -> bytes:
 
 def _nasty_value(rng: random.Random, content: bytes) -> bytes:
     """Put a word in place of a whole value: what stands between a colon, comma or bracket and the next."""
-    ends = [i for i, byte in enumerate(content) if byte in b":,[]{}\n\""]
+    ends = [i for i, byte in enumerate(content) if byte in b':,[]{}\n"']
     if len(ends) < 2:
         return content
     at = rng.randrange(len(ends) - 1)

@@ -24,7 +24,9 @@ from market_data_pipeline_tests.reliability.mutating import NASTY, many_damaged
 SEED = "reliability"
 FEW, MANY = 15, 200
 # Each is slow in its long form alone.
-_often = pytest.mark.parametrize("count", [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+_often = pytest.mark.parametrize(
+    "count", [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
 CSV_FILES = REPOSITORY / "market_data_pipeline_tests" / "sources" / "csv" / "files" / "accepted"
 
 
@@ -116,7 +118,8 @@ def test_yaml_files(here: Path, crashing: Crashing, kind: str, count: int) -> No
 _YAML_BOMBS = {
     "deep": b"universes: " + b"[" * 20_000,
     "deep-mapping": b"a: " + b"{a: " * 5_000,
-    "laughs": b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 10)) for i in range(1, 12)),
+    "laughs": b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    + b"".join(b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 10)) for i in range(1, 12)),
     "itself": b"a: &a {b: *a}\n",
     "merged": b"a: &a {x: 1}\n" + b"".join(b"m%d: {<<: [*a, *a]}\n" % i for i in range(100)),
     "long-line": b"a: " + b"x" * 3_000_000,
@@ -130,7 +133,11 @@ _YAML_BOMBS = {
 
 @pytest.mark.parametrize("bomb", _YAML_BOMBS)
 def test_yaml_that_means_harm(fuzz: Fuzz, bomb: str) -> None:
-    for command in (["watchlist", "validate", "--config", "made.yaml"], ["instruments", "define", "--instruments", "made.yaml"], ["backtest", "run", "made.yaml"]):
+    for command in (
+        ["watchlist", "validate", "--config", "made.yaml"],
+        ["instruments", "define", "--instruments", "made.yaml"],
+        ["backtest", "run", "made.yaml"],
+    ):
         ended = fuzz.run(command, {"made.yaml": _YAML_BOMBS[bomb]})
         assert ended.code in (1, 2), ended.said
     assert files_outside(fuzz) == {"prepared", "fuzzed"}
