@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.catalog.bar_format import clear_leftovers
 from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX
-from market_data_pipeline.catalog.reconcile import clear_leftovers
 from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.errors import SeriesLocked
 from market_data_pipeline.pacing import PacingTable, read_profile

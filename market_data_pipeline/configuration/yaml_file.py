@@ -46,7 +46,7 @@ class _Loader(yaml.SafeLoader):
         """Compose a node, no deeper than configurations are: PyYAML calls itself for each level."""
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST} levels", self.peek_event().start_mark)
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST} levels", self.get_mark())
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node

@@ -1,10 +1,10 @@
 """Runs commands of `mdp` in processes of their own, each of which ends where it is told to.
 
-A program, not a module of tests: `python -m market_data_pipeline_tests.reliability.crashing` imports everything once, reads jobs from its standard
-input, a line of JSON each, forks for each, and answers with a line of JSON:
+A program, not a module of tests: `python -m market_data_pipeline_tests.reliability.crashing` imports everything once, reads jobs from its
+standard input, a line of JSON each, forks for each, and answers with a line of JSON:
 
-- {"folder", "command", "environment", "step", "after_s", "loses_power"}: `mdp` runs in the folder and is killed at the step, or after so many seconds;
-  with neither it runs to its end. The answer has the code (-9 where it was killed), the seconds, and of a run to its end the names of its steps.
+- {"folder", "command", "environment", "step", "after_s", "loses_power"}: `mdp` runs in the folder and is killed at the step, or after so many
+  seconds; with neither it runs to its end. The answer has the code (-9 where it was killed), the seconds, and of a run to its end the names of its steps.
 - {"folder", "command", "environment", "limit_s", "memory"}: `mdp` runs in the folder. The answer has the code (-14 where it took longer than so many
   seconds) and what it said; it may take so many bytes more than a process that has imported everything.
 - {"read": ROOT}: Nautilus opens a catalog and reads all of it. The answer has the code, and what it saw.
@@ -79,7 +79,7 @@ def forked(work: Callable[[Tell], int], after_s: float | None = None) -> tuple[i
     if after_s is not None:
         time.sleep(after_s)
         os.kill(child, signal.SIGKILL)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), json.loads(told) if told else None

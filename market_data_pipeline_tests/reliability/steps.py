@@ -90,7 +90,8 @@ class Steps:
             synced(descriptor)
             self._unsynced.pop(descriptor, None)
 
-        os.open, os.write, os.fsync = watched_open, watched_write, watched_sync
+        for name, watched in (("open", watched_open), ("write", watched_write), ("fsync", watched_sync)):
+            setattr(os, name, watched)
 
     def _watch_files(self) -> None:
         opened = io.open
@@ -115,7 +116,7 @@ class Steps:
             connection.set_trace_callback(lambda statement: self._take(f"SQL {statement[:40]}"))
             return connection
 
-        sqlite3.connect = watched
+        setattr(sqlite3, "connect", watched)  # noqa: B010 - mypy knows its overloads
 
 
 _real_truncate = os.truncate

@@ -119,9 +119,9 @@ def _no_ledger(folder: Path, _: Surroundings) -> None:
 def _in_disorder(folder: Path, _: Surroundings) -> None:
     """Rows backwards, rows twice, and a file that covers what another covers."""
     catalog = _week(folder)
-    monday, _, wednesday, *_ = files_of(catalog)
-    with_rows(monday, range(389, -1, -1))
-    with_rows(wednesday, [*range(390), *range(40, 90)])
+    files = files_of(catalog)
+    with_rows(files[0], range(389, -1, -1))
+    with_rows(files[2], [*range(390), *range(40, 90)])
     put_wide(catalog, regular(AAPL, TUESDAY).slice(0, 50))
     catalog.ledger.close()
 
