@@ -7,6 +7,7 @@ take, so a catalog with a ledger of its own, the usual case, never imports it.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -32,6 +33,8 @@ _WITHOUT = "without that file, a SQLite file takes its place, made anew from the
 _ONE_LINE = f"Write the URL of a database of this catalog alone, for example postgresql+psycopg://user@host/database; {_WITHOUT}"
 _MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
 _BUSY_S = 30.0
+# SQLite calls it an I/O error where there is no room for the file that its readers share.
+_FULL_BYTES = 1 << 20
 _WRITERS = int.from_bytes(b"ledger")
 
 
@@ -109,6 +112,8 @@ class SqliteDatabase:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR and shutil.disk_usage(self.file.parent).free < _FULL_BYTES:
+                    raise _disk_full(f"The ledger {self.file}") from error
                 raise _failure(
                     f"The ledger {self.file}", error, "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
                 ) from error
@@ -247,10 +252,14 @@ class _UrlTransaction:
             self._connection.execute(text(sql), [dict(one) for one in values])
 
 
+def _disk_full(ledger: str) -> DiskFull:
+    return DiskFull(f"{ledger} could not be written: the disk is full. Bars stored so far are whole. Free some room and run this again.")
+
+
 def _failure(ledger: str, error: BaseException, cure: str) -> MarketDataError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if "is full" in said:
-        return DiskFull(f"{ledger} could not be written: the disk is full. Bars stored so far are whole. Free some room and run this again.")
+        return _disk_full(ledger)
     if "locked" in said:
         return StorageFailed(f"{ledger} has been locked by another process for {_BUSY_S:g} s. Run this again when it is done.")
     return StorageFailed(f"{ledger} failed: {said}. {cure}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -89,10 +90,34 @@ class CrashHarness:
         moments = np.random.default_rng(seed).uniform(0.0, self.seconds, count)
         return sum(self._kill(f"moment-{i}", after_s=float(moment)) for i, moment in enumerate(moments))
 
+    def fail_at_steps(self, steps: Iterable[int], number: int) -> int:
+        """Let the system refuse each of these steps; return how often the command then ended with one clear message."""
+        refused = 0
+        for step in steps:
+            folder = self._copy(f"step-{step}-{errno.errorcode[number]}")
+            code = self._run(folder, step=step, fails=number)["code"]
+            said = _said(folder)
+            assert code in (0, 1), f"{folder.name} ended with {code}: {said}"
+            assert "Traceback" not in said, f"{folder.name}: {said}"
+            assert "This is a fault of mdp" not in said, f"{folder.name}: {said}"
+            assert code == 0 or said.strip(), folder.name
+            self._require_mended(folder)
+            refused += code == 1
+            tally.count("faults")
+        return refused
+
     def _kill(self, name: str, **where: Any) -> bool:
         folder = self._copy(name)
         code = self._run(folder, **where)["code"]
         assert code in (-9, 0), f"{name} ended with {code}: {_said(folder)}"
+        self._require_mended(folder)
+        if code == -9:
+            tally.count("power cuts" if where.get("loses_power") else "kills")
+        return bool(code == -9)
+
+    def _require_mended(self, folder: Path) -> None:
+        """Make sure that what was left is whole, and that the next run makes of it what an unbroken run makes."""
+        name = folder.name
         if not self._use_case.starts_damaged:
             self._nautilus_reads(folder)
         require_whole(folder, self._use_case, self._before, self._after)
@@ -101,9 +126,6 @@ class CrashHarness:
         assert self._nautilus_reads(folder) == self._seen, name
         require_same(folder, self._use_case, self._after)
         shutil.rmtree(folder)
-        if code == -9:
-            tally.count("power cuts" if where.get("loses_power") else "kills")
-        return bool(code == -9)
 
     def _copy(self, name: str) -> Path:
         return Path(shutil.copytree(self._prepared, self._folder / name))

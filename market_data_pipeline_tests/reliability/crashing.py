@@ -5,6 +5,7 @@ standard input, a line of JSON each, forks for each, and answers with a line of 
 
 - {"folder", "command", "environment", "step", "after_s", "loses_power"}: `mdp` runs in the folder and is killed at the step, or after so many
   seconds; with neither it runs to its end. The answer has the code (-9 where it was killed), the seconds, and of a run to its end the names of its steps.
+- {"folder", "command", "environment", "step", "fails"}: as above, but the system refuses the step with an error number, and those like it.
 - {"folder", "command", "environment", "limit_s", "memory"}: `mdp` runs in the folder. The answer has the code (-14 where it took longer than so many
   seconds) and what it said; it may take so many bytes more than a process that has imported everything.
 - {"read": ROOT}: Nautilus opens a catalog and reads all of it. The answer has the code, and what it saw.
@@ -103,7 +104,7 @@ def command(job: dict[str, Any], tell: Tell) -> int:
     if "limit_s" in job:
         _enclose(job)
         return main(job["command"])
-    steps = Steps(job.get("step") or 0, loses_power=bool(job.get("loses_power")))
+    steps = Steps(job.get("step") or 0, loses_power=bool(job.get("loses_power")), fails=job.get("fails") or 0)
     steps.watch()
     code = main(job["command"])
     tell(steps.names)

@@ -1,4 +1,4 @@
-"""Counts the steps of a process on its way to the disk, and ends the process at one of them as a kill -9 or a loss of power does."""
+"""Counts the steps of a process on its way to the disk, and at one of them ends the process, as a kill -9 or a loss of power does, or lets it fail."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ class Steps:
     Args:
         last: The step at which the process ends; 0 lets it run.
         loses_power: At the end, files lose what was written to them and not synced.
+        fails: The process goes on; the system refuses that step, and every later one of the same kind, with this error number. A statement
+            to a database cannot be refused so.
     """
 
-    def __init__(self, last: int, *, loses_power: bool = False) -> None:
+    def __init__(self, last: int, *, loses_power: bool = False, fails: int = 0) -> None:
         self.names: list[str] = []
-        self._last, self._loses_power = last, loses_power
+        self._last, self._loses_power, self._fails, self._refused = last, loses_power, fails, ""
         self._turn = threading.Lock()
         self._unsynced: dict[int, str] = {}
 
@@ -45,13 +47,16 @@ class Steps:
         """Count one; return whether it is the last."""
         with self._turn:
             self.names.append(name)
-            return len(self.names) == self._last
+            return len(self.names) == self._last or (self._refused != "" and name == self._refused)
 
     def _take(self, name: str) -> None:
         if self._step(name):
             self._end()
 
     def _end(self) -> None:
+        if self._fails:
+            self._refused = self.names[-1]
+            raise OSError(self._fails, os.strerror(self._fails))
         if self._loses_power:
             for path in {*self._unsynced.values()}:
                 if Path(path).is_file():

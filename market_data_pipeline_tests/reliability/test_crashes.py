@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 
@@ -19,9 +21,9 @@ _each = pytest.mark.parametrize("use_case", USE_CASES, ids=str)
 def test_a_use_case_that_is_killed_leaves_whole_sessions_and_ends_the_next_time(attack: Attack, use_case: UseCase) -> None:
     harness = attack(use_case)
     count = len(harness.steps)
-    steps = sorted({1, count, *np.random.default_rng(SEED).integers(1, count + 1, 6).tolist()})
+    steps = sorted({1, count, *np.random.default_rng(SEED).integers(1, count + 1, 4).tolist()})
     assert harness.kill_at_steps(steps) >= len(steps) - 2
-    harness.kill_at_moments(2, SEED)
+    harness.kill_at_moments(1, SEED)
 
 
 @pytest.mark.slow
@@ -31,5 +33,28 @@ def test_a_use_case_that_is_killed_at_every_step_leaves_whole_sessions(attack: A
     harness = attack(use_case)
     steps = range(1, len(harness.steps) + 1)
     assert harness.kill_at_steps(steps) >= 0.9 * len(steps)
-    harness.kill_at_steps(steps[::3], loses_power=True)
+    harness.kill_at_steps(steps[::5], loses_power=True)
     harness.kill_at_moments(10, SEED)
+
+
+_refusals = pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+
+
+@pytest.mark.parametrize("use_case", [one for one in USE_CASES if one.name in ("import", "refresh")], ids=str)
+def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_is_lost(attack: Attack, use_case: UseCase) -> None:
+    """From a step on, everything of its kind is refused: the rest of the run meets it too."""
+    harness = attack(use_case)
+    writing = [number for number, name in enumerate(harness.steps, 1) if not name.startswith("SQL")]
+    steps = sorted({writing[0], *np.random.default_rng(SEED).choice(writing, 3).tolist()})
+    assert harness.fail_at_steps(steps, errno.ENOSPC) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@_refusals
+@_each
+def test_whatever_step_the_system_refuses_is_told_and_nothing_is_lost(attack: Attack, use_case: UseCase, number: int) -> None:
+    harness = attack(use_case)
+    writing = [step for step, name in enumerate(harness.steps, 1) if not name.startswith("SQL")]
+    chosen = np.random.default_rng([SEED, number]).permutation(writing)[:25].tolist()
+    assert harness.fail_at_steps(sorted(chosen), number) >= len(chosen) // 4
