@@ -99,7 +99,11 @@ def test_a_disk_that_is_full_is_told_and_once_there_is_room_the_same_commands_co
         ballast.unlink()
         assert what_stands(Catalog.open(root)) == before
         assert nautilus_reads(root) == (1950, 1950, True)
-        for words in (("instruments", "define", "AAPL.NASDAQ"), (*IMPORT, "--on-conflict", "overwrite"), ("load", "AAPL.NASDAQ", "5-MINUTE-LAST", "--derive")):
+        for words in (
+            ("instruments", "define", "AAPL.NASDAQ"),
+            (*IMPORT, "--on-conflict", "overwrite"),
+            ("load", "AAPL.NASDAQ", "5-MINUTE-LAST", "--derive"),
+        ):
             code, said = mdp(here, root, *words)
             assert code == 0, said
         code, said = mdp(here, root, "catalog", "verify")
@@ -240,7 +244,7 @@ print("writing", flush=True)
 with writing(Catalog.open(Path(sys.argv[1]))) as writer:
     for number in range(1_000_000):
         writer.store(answer(AAPL, WEEK[number % 5], seed=number // 5 % 2))
-        time.sleep(0.03)
+        time.sleep(0.1)
 """
 _READING = """
 import sys
@@ -248,43 +252,58 @@ from nautilus_trader.model.data import Bar
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from market_data_pipeline_tests.catalog.bar_making import AAPL, WEEK, bars_equal, regular
 versions = [[regular(AAPL, date, seed) for seed in (0, 1)] for date in WEEK]
-whole = refused = 0
-while whole < 12:
-    try:
-        bars = ParquetDataCatalog(sys.argv[1]).query(Bar)
-    except RuntimeError as error:
-        assert any(words in str(error) for words in ("Out of range of file", "Parquet error", "not found")), error
-        refused += 1
-        assert refused < 500
-        continue
-    assert len(bars) == 1950, len(bars)
+while True:
+    bars = ParquetDataCatalog(sys.argv[1]).query(Bar)
+    right = len(bars) == 1950
     for number, known in enumerate(versions):
         session = bars[number * 390 : number * 390 + 390]
-        assert any(bars_equal(session, one) for one in known), session[0]
-    whole += 1
-print(whole, refused)
+        right = right and any(bars_equal(session, one) for one in known)
+    print("whole" if right else "WRONG", flush=True)
 """
+_REFUSED = ("Out of range of file", "Parquet error", "Object Store error", "No such file")
 
 
 def test_nautilus_reads_old_or_new_sessions_while_they_are_replaced_and_never_a_mixture(tmp_path: Path) -> None:
-    """A reader that knows nothing of our locks, beside a writer that replaces thirty sessions a second.
+    """A reader that knows nothing of our locks, beside a writer that replaces ten sessions a second.
 
-    Nautilus asks for a file's size and then opens it by its name, twice. Where the file is replaced in between by one of another size, it
-    says so and gives nothing (nautilus_trader 1.230: `Out of range of file`, `Corrupt footer`); asked again, it answers.
+    Nautilus opens a file by its name when it plans and again when it reads. Where the file is replaced in between by one of another size, it
+    raises, or ends its process (nautilus_trader 1.230, `crates/persistence/src/backend/session.rs`); it never gives wrong bars. Our own
+    reader opens a file once: `catalog/test_reading.py`.
     """
     catalog = store_week(tmp_path)
     catalog.ledger.close()
+    whole = refused = 0
     with subprocess.Popen([sys.executable, "-c", _REPLACING, str(tmp_path)], stdout=subprocess.PIPE, cwd=REPOSITORY) as writer:
         try:
             assert writer.stdout is not None
             writer.stdout.readline()
-            reading = [sys.executable, "-c", _READING, str(tmp_path)]
-            done = subprocess.run(reading, capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=240)
+            while whole < 10:
+                assert refused < 40
+                answers, why = _answers(tmp_path, 10 - whole)
+                assert set(answers) <= {"whole"}
+                whole += len(answers)
+                if why:
+                    assert any(words in why for words in _REFUSED), why
+                    refused += 1
             assert writer.poll() is None
         finally:
             writer.kill()
             writer.wait()
-    assert done.returncode == 0, done.stderr[-1_000:]
-    assert done.stdout.startswith("12 ")
-    print("whole answers and refusals:", done.stdout)  # noqa: T201
+    print(f"{whole} whole answers, {refused} refusals")  # noqa: T201
     assert len(files_of(catalog)) == 5
+    assert nautilus_reads(tmp_path) == (1950, 1950, True)
+
+
+def _answers(root: Path, count: int) -> tuple[list[str], str]:
+    """Let Nautilus read until it has answered so often, or ended; return its answers, and why it ended."""
+    answers: list[str] = []
+    command = [sys.executable, "-c", _READING, str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY) as reader:
+        assert reader.stdout is not None
+        assert reader.stderr is not None
+        while len(answers) < count and (line := reader.stdout.readline()):
+            answers.append(line.strip())
+        if len(answers) == count:
+            reader.kill()
+            return answers, ""
+        return answers, reader.stderr.read()
