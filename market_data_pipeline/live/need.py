@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import UsageError
 
-
 # No indicator looks back further, and a float holds it.
 _LONGEST = 10_000_000
 

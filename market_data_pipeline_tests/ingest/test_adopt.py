@@ -26,6 +26,7 @@ from market_data_pipeline.ingest.adopt_markdown import to_markdown
 from market_data_pipeline.ingest.adopt_report import AdoptReport, Ending, Kept, SeriesReport
 from market_data_pipeline.ingest.import_csv import OnConflict, Run
 from market_data_pipeline.sources.nautilus.stamps import StampEnd
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.catalog.bar_making import (
     AAPL,
     EURUSD,
@@ -403,6 +404,7 @@ def test_an_adoption_that_is_killed_goes_on_where_it_was(catalog: Catalog, old: 
     assert process.stdout is not None
     assert process.stdout.readline().strip() == str(MONDAY)
     process.send_signal(signal.SIGKILL)
+    tally.count("kills")
     process.wait()
     process.stdout.close()
     one = only(run(catalog, old))

@@ -4,7 +4,8 @@ A program, not a module of tests: `python -m market_data_pipeline_tests.reliabil
 standard input, a line of JSON each, forks for each, and answers with a line of JSON:
 
 - {"folder", "command", "environment", "step", "after_s", "loses_power"}: `mdp` runs in the folder and is killed at the step, or after so many
-  seconds; with neither it runs to its end. The answer has the code (-9 where it was killed), the seconds, and of a run to its end the names of its steps.
+  seconds; with neither it runs to its end. The answer has the code (-9 where it was killed), the seconds, and of a run to its end the names of
+  its steps.
 - {"folder", "command", "environment", "step", "fails"}: as above, but the system refuses the step with an error number, and those like it.
 - {"folder", "command", "environment", "limit_s", "memory"}: `mdp` runs in the folder. The answer has the code (-14 where it took longer than so many
   seconds) and what it said; it may take so many bytes more than a process that has imported everything.

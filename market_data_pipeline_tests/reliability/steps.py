@@ -1,4 +1,4 @@
-"""Counts the steps of a process on its way to the disk, and at one of them ends the process, as a kill -9 or a loss of power does, or lets it fail."""
+"""Counts the steps of a process on its way to the disk; at one of them it ends, as by a kill -9 or a loss of power, or is refused by the system."""
 
 from __future__ import annotations
 

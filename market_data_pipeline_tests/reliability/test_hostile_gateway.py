@@ -24,7 +24,6 @@ from market_data_pipeline_tests.reliability.fuzzing import Fuzz
 from market_data_pipeline_tests.reliability.mutating import damaged
 
 LOAD = ["load", "AAPL.NASDAQ", "1-MINUTE-LAST", "--start", "2024-02-05", "--end", "2024-02-06", "--hours", "rth"]
-STATUS = ["ibkr", "status"]
 Serve = Callable[[socket.socket], None]
 
 
@@ -138,10 +137,9 @@ SERVERS: dict[str, Serve] = {
 def test_what_is_no_gateway_is_refused_in_one_message(prepared: Path, crashing: Crashing, server: str) -> None:
     with serving(SERVERS[server]) as port:
         fuzz = against(port, crashing, prepared)
-        for command in (STATUS, LOAD):
-            ended = fuzz.run(command)
-            assert ended.code != 0, ended.said
-            assert len(ended.said) < 10_000
+        ended = fuzz.run(LOAD)
+    assert ended.code != 0, ended.said
+    assert len(ended.said) < 10_000
 
 
 def damaging(gateway: RunningGateway, rng: random.Random) -> Serve:
@@ -166,7 +164,7 @@ def damaging(gateway: RunningGateway, rng: random.Random) -> Serve:
     return serve
 
 
-@pytest.mark.parametrize("count", [pytest.param(12, id="few"), pytest.param(250, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3_600)])])
+@pytest.mark.parametrize("count", [pytest.param(6, id="few"), pytest.param(250, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3_600)])])
 def test_answers_that_are_damaged_on_their_way(prepared: Path, crashing: Crashing, tmp_path: Path, count: int) -> None:
     """A wire has no checksum, so a digit may change unseen; but whatever is stored is a bar by every rule, and a sound catalog."""
     stored = 0
