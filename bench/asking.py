@@ -13,7 +13,8 @@ from nautilus_trader.adapters.interactive_brokers.data import InteractiveBrokers
 from bench.lines import Line, no_slower
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.domain.bar_types import NANOSECONDS, Series
-from market_data_pipeline.domain.pacing import STRICT, PacedRequest, PastRequest, decide
+from market_data_pipeline.domain.pacing import STRICT, decide
+from market_data_pipeline.domain.pacing_windows import PacedRequest, PastRequest
 from market_data_pipeline.domain.planning import plan_requests
 from market_data_pipeline.domain.request_sizes import RequestSizes, bar_seconds
 

@@ -1,4 +1,4 @@
-"""(migrate) A table of PostgreSQL to the catalog, every rule checked and both sides reconciled."""
+"""(m) A table of PostgreSQL to the catalog, every rule checked and both sides reconciled."""
 
 from __future__ import annotations
 

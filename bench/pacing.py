@@ -14,7 +14,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from bench.lines import Line
-from market_data_pipeline.domain.pacing import STRICT, PacedRequest, PacingProfile, PacingRules, Wait
+from market_data_pipeline.domain.pacing import STRICT, PacingProfile, PacingRules, Wait
+from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.pacing import PacingTable
 
 _PROCESSES = (1, 4, 8)

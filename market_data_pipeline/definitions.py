@@ -6,6 +6,7 @@ import dagster as dg
 
 from market_data_pipeline.orchestration.adopting import adopt_job
 from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
+from market_data_pipeline.orchestration.automation.before_open import before_open_schedules
 from market_data_pipeline.orchestration.automation.gap_filler import gap_filler_sensor
 from market_data_pipeline.orchestration.automation.inbox import inbox_job, inbox_sensor
 from market_data_pipeline.orchestration.automation.notifications import failure_sensor, gap_sensor
@@ -26,6 +27,7 @@ from market_data_pipeline.orchestration.load_instrument import load_instrument_j
 from market_data_pipeline.orchestration.migrating import migrate_postgres_job
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
+from market_data_pipeline.orchestration.warm_up import warm_up_asset, warm_up_job
 from market_data_pipeline.watchlist import read_watchlist
 
 
@@ -33,7 +35,7 @@ def assemble(places: Places) -> dg.Definitions:
     """Return the definitions of a project.
 
     Raises:
-        ConfigurationError: If the watchlist is wrong; the message names file, line and key.
+        ConfigurationError: If the watchlist or the file of strategies is wrong; the message names file, line and key.
     """
     watchlist = read_watchlist(places.watchlist)
     parts = [universe_parts(watchlist, name) for name in watchlist.universes]
@@ -42,6 +44,7 @@ def assemble(places: Places) -> dg.Definitions:
     definitions = dg.Definitions(
         assets=[
             overview_asset(parts, places),
+            warm_up_asset(places),
             *(asset for one in parts for asset in one.assets),
             *backtest_assets(places.specs, [one.availability for one in parts], watchlist),
         ],
@@ -54,8 +57,9 @@ def assemble(places: Places) -> dg.Definitions:
             adopt_job(places),
             migrate_postgres_job(places.watchlist),
             import_csv_job(places),
+            warm_up_job(),
         ],
-        schedules=after_close_schedules(watchlist, parts),
+        schedules=[*after_close_schedules(watchlist, parts), *before_open_schedules(places)],
         sensors=[
             watchlist_sensor(watchlist, places),
             watchlist_loads_sensor(parts, places),
@@ -87,5 +91,6 @@ with one_clear_message():
             specs=place("MDP_BACKTEST_SPECS", "backtests"),
             inbox=place("MDP_INBOX", "data/inbox"),
             results=place("MDP_BACKTESTS", "data/backtests"),
+            strategies=place("MDP_STRATEGIES", "config/strategies.yaml"),
         )
     )

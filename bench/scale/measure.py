@@ -18,10 +18,11 @@ from bench.lines import Line, best_of, within
 from bench.report import as_text
 from bench.scale.page import open_page
 from bench.scale.project import SESSIONS, ScaleProject, newest_sessions
-from bench.scale.served import Served, Tick, process, webserver
+from bench.scale.served import Served, Tick, webserver
 from market_data_pipeline_tests.conftest import REPOSITORY
 from market_data_pipeline_tests.orchestration.conftest import keep_in_postgres
 from market_data_pipeline_tests.postgres import PostgresServer, start_postgres
+from market_data_pipeline_tests.processes import running
 
 SIZES = (10, 100)
 RECONCILE = "catalog_reconcile"
@@ -132,8 +133,8 @@ def _figures(project: ScaleProject, place: Place) -> Figures:
     """Fill an empty Dagster instance through the product's own sensor, then measure what is done with it day by day."""
     figures = Figures(f"{project.instruments} x {SESSIONS:,}, {place.name}")
     busy = f"the machine's load was {os.getloadavg()[0]:.1f}"
-    job = ["dagster", "job", "execute", "-m", "market_data_pipeline.definitions", "-j", "watchlist_partitions"]
-    with process(*job, environment=place.environment, log=place.log) as registering:
+    job = ["job", "execute", "-m", "market_data_pipeline.definitions", "-j", "watchlist_partitions"]
+    with running("dagster", job, place.environment, place.log) as registering:
         if registering.wait(300):
             raise RuntimeError(place.log.read_text()[-3000:])
     with webserver(place.environment, place.log) as page:
@@ -145,7 +146,7 @@ def _figures(project: ScaleProject, place: Place) -> Figures:
         page.keep_cursor(RECONCILE, page.tick(RECONCILE, cursor).cursor)
         keys = [f"{date}|{project.names[1]}" for date in newest_sessions()]
         launched, answered = page.launch_backfill(keys)
-        with process("dagster-daemon", "run", "-w", "workspace.yaml", environment=place.environment, log=place.log):
+        with running("dagster-daemon", ["run", "-w", "workspace.yaml"], place.environment, place.log):
             run = page.wait_for_run(launched)
         took = run["endTime"] - run["startTime"]
         figures[f"the page's answer to a backfill of {SESSIONS:,} x 1"] = Figure(answered, _PAGE_S, f"its one run took {took:.1f} s")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.scale.project import ASSET
-from market_data_pipeline_tests.conftest import REPOSITORY
+from market_data_pipeline_tests.processes import running
 
 _LOCATION, _REPOSITORY = "market_data_pipeline", "__repository__"
 # What the page's own buttons "Test sensor" and "Test schedule" send: the code server evaluates a tick as for the daemon.
@@ -136,7 +132,7 @@ def webserver(environment: Mapping[str, str], log: Path) -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     served = Served(f"http://127.0.0.1:{port}")
-    with process("dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port), environment=environment, log=log) as started:
+    with running("dagster-webserver", ["-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)], environment, log) as started:
         give_up = time.monotonic() + 180
         while True:
             try:
@@ -147,20 +143,3 @@ def webserver(environment: Mapping[str, str], log: Path) -> Iterator[Served]:
                     raise RuntimeError(f"the page did not come up\n{log.read_text()[-3000:]}") from None
                 time.sleep(0.3)
         yield served
-
-
-@contextmanager
-def process(program: str, *arguments: str, environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program of this environment in the repository's folder, and stop it at the end as Ctrl-C does."""
-    command = [str(Path(sys.executable).with_name(program)), *arguments]
-    with log.open("a") as output:
-        started = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=output, stderr=output, start_new_session=True)
-        try:
-            yield started
-        finally:
-            started.send_signal(signal.SIGINT)
-            try:
-                started.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(started.pid, signal.SIGKILL)
-                started.wait()

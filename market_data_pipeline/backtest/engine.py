@@ -17,6 +17,7 @@ import numpy as np
 from market_data_pipeline.backtest.evidence import Evidence, SeriesEvidence
 from market_data_pipeline.backtest.spec import BacktestSpec, FeeSpec, StrategySpec
 from market_data_pipeline.domain.errors import BacktestFailed, ConfigurationError
+from market_data_pipeline.domain.words import count
 
 if TYPE_CHECKING:
     from nautilus_trader.backtest.config import BacktestRunConfig, BacktestVenueConfig, ImportableFeeModelConfig
@@ -74,7 +75,8 @@ def finished_engine(root: Path, spec: BacktestSpec, evidence: Evidence) -> Itera
                 raise BacktestFailed(f"The engine gave no result for {spec.name}, and no reason.")
             if results[0].iterations != evidence.bars:
                 raise BacktestFailed(
-                    f"The engine saw {results[0].iterations:,} bars of the {evidence.bars:,} that were checked. Another process may have written "
+                    f"The engine saw {count(results[0].iterations, 'bar')} of the {evidence.bars:,} that were checked. Another process "
+                    "may have written "
                     "to the catalog in between, or the strategy stopped the run. Run it again."
                 )
             yield Finished(engine, results[0], instruments)

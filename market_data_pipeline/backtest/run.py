@@ -22,6 +22,7 @@ from market_data_pipeline.backtest.results import TEMPORARY_PREFIX, BacktestResu
 from market_data_pipeline.backtest.spec import BacktestSpec
 from market_data_pipeline.backtest.tearsheet import write_tearsheet
 from market_data_pipeline.domain.errors import StorageFailed
+from market_data_pipeline.domain.words import count
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog import Catalog
@@ -69,7 +70,7 @@ def run_backtest(catalog: Catalog, spec: BacktestSpec, output_root: Path, progre
     tell = progress or _silent
     started = dt.datetime.now(dt.UTC)
     evidence = gather(catalog, spec, tell)
-    tell(f"Running {spec.name} on {evidence.bars:,} bars")
+    tell(f"Running {spec.name} on {count(evidence.bars, 'bar')}")
     with finished_engine(catalog.root, spec, evidence) as finished:
         tell("Writing the result")
         try:

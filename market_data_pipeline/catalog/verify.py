@@ -18,6 +18,7 @@ from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, SeriesLocked
 from market_data_pipeline.domain.sessions import SessionRange
+from market_data_pipeline.domain.words import agreeing, count
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.catalog import Catalog
@@ -194,7 +195,12 @@ def _unknown_files(catalog: Catalog, folder: Path, bad_files: BadFiles) -> Itera
             yield _dealt_with(catalog, path, why, bad_files)
     if others:
         subject = str(folder.relative_to(catalog.root))
-        yield Problem("unknown bars", subject, f"{others} files hold bars that belong to no series of this folder's name", "left untouched")
+        yield Problem(
+            "unknown bars",
+            subject,
+            f"{count(others, 'file')} {agreeing(others, 'holds', 'hold')} bars that belong to no series of this folder's name",
+            "left untouched",
+        )
 
 
 def _instrument_files(catalog: Catalog, bad_files: BadFiles) -> Iterator[Problem]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
-from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.cli.endings import Stopped
 from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import note
@@ -24,6 +23,7 @@ from market_data_pipeline.ingest.import_csv import Conflict, Decide, Imported, O
 from market_data_pipeline.ingest.import_files import Done, Rules, import_files
 from market_data_pipeline.sources.csv import CsvSource, read_layout
 from market_data_pipeline.sources.csv.layout import DELIMITERS, Prices
+from market_data_pipeline.sources.csv.reading import Progress
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def carry_out(place: Place, series: Series, files: Files, rules: Rules, instrume
         definitions = Definitions.of(place.config, instruments)
         precision_to_use(catalog, definitions, series.instrument_id)  # what is not defined is told before anything is asked
         files = _decided(files, series)
-        with Meter("rows/s") as meter, _source(catalog, files, rules, ImportMeter(meter)) as source:
+        # A dry run leaves no folder behind.
+        spool_dir = catalog.layout.spool if rules.run is Run.STORE else None
+        with Meter("rows/s") as meter, _source(files, spool_dir, ImportMeter(meter).reading) as source:
             steps = import_files(catalog, source, series, definitions, rules, decide=_decider(rules, meter))
             return _follow(steps, ImportMeter(meter))
 
@@ -87,7 +89,7 @@ def _decided(files: Files, series: Series) -> Files:
         QuestionUnanswered: If something is to be decided and nobody is there.
     """
     while True:
-        with _reader(files) as source:
+        with _source(files) as source:
             verdict = source.verdict(series, partitions_of(series))
         if sys.stderr.isatty():
             note("\n".join(verdict_lines(verdict)))
@@ -106,26 +108,14 @@ def _decided(files: Files, series: Series) -> Files:
 _FIELDS = {"--timezone": "time_zone", "--stamp": "stamp", "--time-form": "time_form", "--symbol": "symbol"}
 
 
-def _reader(files: Files) -> CsvSource:
-    """Return a source that is asked for its verdict only."""
-    return CsvSource(
-        files.paths,
-        read_layout(files.layout),
-        time_zone=files.time_zone,
-        stamp=files.stamp,
-        delimiter=_delimiter(files),
-        time_form=files.time_form,
-        symbol=files.symbol,
-    )
-
-
 def _delimiter(files: Files) -> str | None:
     if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
         raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
     return files.delimiter
 
 
-def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) -> CsvSource:
+def _source(files: Files, spool_dir: Path | None = None, progress: Progress | None = None) -> CsvSource:
+    """Return the files as a source; with neither folder nor progress to be asked for its verdict."""
     return CsvSource(
         files.paths,
         read_layout(files.layout),
@@ -137,9 +127,8 @@ def _source(catalog: Catalog, files: Files, rules: Rules, meter: ImportMeter) ->
         prices=files.prices,
         skip_bad_rows=files.skip_bad_rows,
         accept_holes=files.accept_holes,
-        # A dry run leaves no folder behind.
-        spool_dir=catalog.layout.spool if rules.run is Run.STORE else None,
-        progress=meter.reading,
+        spool_dir=spool_dir,
+        progress=progress,
     )
 
 

@@ -105,6 +105,7 @@ def _lines(folder: Path, done: list[FileDone], looked: Looked) -> list[str]:
             holds += f", {count(report.bars_written, 'bar')} in {count(report.stored + report.replaced + report.merged, 'session')}"
             holds += f", {count(report.unchanged + report.skipped, 'session')} as before" if report.unchanged + report.skipped else ""
         lines.append(f"{one.what}  {one.name}{holds}")
+        lines += _recognised(one)
         if one.error is not None:
             lines.append(f"  {str(one.error).splitlines()[0]}")
         if one.rejected and one.moved_to is not None:
@@ -113,8 +114,17 @@ def _lines(folder: Path, done: list[FileDone], looked: Looked) -> list[str]:
     return lines or [f"Nothing lies in {folder}."]
 
 
+def _recognised(one: FileDone) -> list[str]:
+    """Return what a file was taken for and the evidence in a line, and a line for each doubt."""
+    verdict = None if one.report is None else one.report.read_as
+    if verdict is None:
+        return []
+    return [f"  read as {verdict}: {'; '.join(verdict.evidence)}", *(f"  but {line}" for line in verdict.warnings)]
+
+
 def _to_json(one: FileDone) -> dict[str, Json]:
     from market_data_pipeline.cli.endings import error_to_json
+    from market_data_pipeline.cli.rendering.verdicts import verdict_to_json
 
     report = one.report
     sessions: dict[str, Json] = {}
@@ -127,5 +137,6 @@ def _to_json(one: FileDone) -> dict[str, Json]:
         "moved_to": str(one.moved_to) if one.moved_to is not None else None,
         "bars_written": report.bars_written if report is not None else 0,
         "sessions": sessions,
+        "read_as": None if report is None or report.read_as is None else verdict_to_json(report.read_as),
         "problem": error_to_json(one.error) if one.error is not None else None,
     }

@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from market_data_pipeline.domain.words import count as count  # noqa: PLC0414 - the terminal writes numbers as messages do
+
 _BILLION = 1_000_000_000
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """Return `1 session`, `1,234 sessions`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def size(number: int) -> str:

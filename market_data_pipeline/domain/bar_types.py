@@ -230,7 +230,7 @@ class Series:
             InvalidBarType: If it is no bar type, or not an EXTERNAL one (bars that Nautilus makes itself are not stored).
         """
         parts = bar_type.rsplit("-", 4)
-        if "-INTERNAL" in bar_type:
+        if bar_type.partition("@")[0].endswith("-INTERNAL"):
             raise InvalidBarType(
                 f"{bar_type!r}: Nautilus makes INTERNAL bars itself, of ticks or of other bars: no source has them, and none are stored. "
                 "Write ID-STEP-UNIT-PRICE-EXTERNAL, for example AAPL.NASDAQ-1-MINUTE-LAST-EXTERNAL."

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from market_data_pipeline.domain.bar_types import NANOSECONDS
-from market_data_pipeline.domain.pacing import PacingProfile, PastRequest, Per, free_at
+from market_data_pipeline.domain.pacing import PacingProfile, free_at
+from market_data_pipeline.domain.pacing_windows import PastRequest, Per
 
 
 @dataclass(frozen=True)

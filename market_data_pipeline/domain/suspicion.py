@@ -16,6 +16,7 @@ import numpy.typing as npt
 from market_data_pipeline.domain.bar_table import BarTable, Int64s
 from market_data_pipeline.domain.bar_types import BarSpec, PriceType
 from market_data_pipeline.domain.sessions import Partitions, date_of
+from market_data_pipeline.domain.words import count
 
 Floats = npt.NDArray[np.float64]
 FACT_COLUMNS = ("days", "open", "high", "low", "close", "volume", "bars", "flat_bars", "flat_from_ns")
@@ -180,7 +181,7 @@ def sessions_without_volume(facts: SessionFacts, spec: BarSpec) -> Iterator[Susp
     for first, last in _runs(facts.volume == 0):
         bars = int(facts.bars[first : last + 1].sum())
         yield Suspicion(
-            date_of(facts.days[first]), date_of(facts.days[last]), f"{bars:,} bars and no volume; other sessions of this series have some"
+            date_of(facts.days[first]), date_of(facts.days[last]), f"{count(bars, 'bar')} and no volume; other sessions of this series have some"
         )
 
 

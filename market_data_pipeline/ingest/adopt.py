@@ -21,6 +21,7 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Provenance
 from market_data_pipeline.domain.errors import CatalogError, ConflictingBars, DiskFull, MarketDataError, StorageFailed, UsageError
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.ingest.adopt_instruments import InstrumentPlan, plan_instruments
 from market_data_pipeline.ingest.adopt_markdown import to_markdown
 from market_data_pipeline.ingest.adopt_report import AdoptReport, BadFile, Ending, Recount, SeriesReport
@@ -174,11 +175,12 @@ def conflict_message(report: AdoptReport) -> str:
     stored = sum(len(one.stored_conflicts) for one in report.series)
     parts = []
     if between and report.prefer == _RULES[PreferFile.FAIL]:
-        rows = f"{between:,} row{' has' if between == 1 else 's have'}"
+        rows = f"{count(between, 'row')} {agreeing(between, 'has', 'have')}"
         parts.append(f"{rows} other values than another row for the same bar. Say which to believe: --prefer newest-file or oldest-file.")
     if stored:
         parts.append(
-            f"{stored:,} sessions are stored with other bars. Say what holds: --on-conflict skip (what is stored) or overwrite (what is adopted)."
+            f"{count(stored, 'session')} {agreeing(stored, 'is', 'are')} stored with other bars. Say what holds: --on-conflict skip "
+            "(what is stored) or overwrite (what is adopted)."
         )
     return f"Nothing was written. {' '.join(parts)} Both values of each, and their files, stand in the report{_at(report)}."
 
@@ -290,7 +292,7 @@ class _Work:
         if failed is not None or found.series is None:
             return self._failed(before, CatalogError(failed or "its files have changed while they were adopted"))
         series, seen, written = found.series, Tally(), list[SessionRow]()
-        provenance = Provenance(SOURCE, f"{self._foreign.root.name}: {len(paths):,} files of {name}", self._convention(paths))
+        provenance = Provenance(SOURCE, f"{self._foreign.root.name}: {count(len(paths), 'file')} of {name}", self._convention(paths))
         with self._catalog.writer(series, found.precision, provenance, self._rules.wait_s) as writer:
             writer.require_room_for(before.written, before.stored + before.replaced)
             for answer, decision in answers_of(self._catalog, found, self._rules.order, self._rules.on_conflict, seen):

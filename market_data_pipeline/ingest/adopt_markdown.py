@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, BarTable
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.ingest.adopt_report import AdoptReport, SeriesReport
 from market_data_pipeline.sources.nautilus import BarConflict
 
@@ -63,17 +64,19 @@ def _sessions(one: SeriesReport) -> list[str]:
 def _details(one: SeriesReport) -> Iterator[str]:
     told = [f"- could not be adopted: {one.failed}"] if one.failed is not None else []
     if one.duplicates:
-        told.append(f"- {one.duplicates_inside:,} duplicate rows stand in one file, {one.duplicates_across:,} in two")
+        told.append(f"- Duplicate rows: {one.duplicates_inside:,} in one file, {one.duplicates_across:,} in two")
     told += [f"- {note}" for note in one.notes]
     told += _listed("partial session", [str(date) for date in one.partial_sessions])
     told += _listed("missing", [str(gap) for gap in one.missing])
-    told += _listed("bad file", [f"{bad.name}: {'unknown' if bad.rows is None else f'{bad.rows:,}'} rows: {bad.reason}" for bad in one.bad_files])
-    told += _listed("left out", [f"{left.path.name}: {left.rows:,} rows: {left.reason} ({left.example})" for left in one.left_out])
+    told += _listed(
+        "bad file", [f"{bad.name}: {'unknown rows' if bad.rows is None else count(bad.rows, 'row')}: {bad.reason}" for bad in one.bad_files]
+    )
+    told += _listed("left out", [f"{left.path.name}: {count(left.rows, 'row')}: {left.reason} ({left.example})" for left in one.left_out])
     told += _listed("conflict", [conflict_text(two) for two in one.examples], one.conflicts)
     told += _listed(
         "stored otherwise",
         [
-            f"{two.session}: {two.stored_rows:,} bars stored, {two.source_rows:,} in the source, {two.different:,} differ"
+            f"{two.session}: {count(two.stored_rows, 'bar')} stored, {two.source_rows:,} in the source, {two.different:,} differ"
             for two in one.stored_conflicts
         ],
     )

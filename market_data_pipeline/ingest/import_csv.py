@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,75 +16,17 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, BarTable
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage, Provenance, Quality, SessionAnswer
+from market_data_pipeline.domain.coverage import Coverage, Quality, SessionAnswer
 from market_data_pipeline.domain.errors import ConflictingBars, QuestionUnanswered
 from market_data_pipeline.domain.quality import HoleRule, judge, measure
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog.writer import SeriesWriter
     from market_data_pipeline.sources.csv import Verdict
-
-
-class OpenedBars(Protocol):
-    """Bars of one series that have all been read and checked, and wait to be stored session by session."""
-
-    @property
-    def rows(self) -> int:
-        """Good rows."""
-        ...
-
-    @property
-    def rows_bad(self) -> int:
-        """Rows that break a rule and were left out."""
-        ...
-
-    @property
-    def sessions(self) -> list[dt.date]:
-        """Sessions that have bars, oldest first."""
-        ...
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """What a user should know though no row is bad."""
-        ...
-
-    @property
-    def rejects_file(self) -> Path | None:
-        """Where bad rows are listed."""
-        ...
-
-    def answers(self, dates: Collection[dt.date] | None = None) -> Iterator[SessionAnswer]:
-        """Yield each session that has bars (of those in `dates`, if given), oldest first."""
-        ...
-
-
-class Importable(Protocol):
-    """What holds the bars of one series: CSV files, a table of a database."""
-
-    @property
-    def provenance(self) -> Provenance:
-        """What the ledger keeps about where the bars come from."""
-        ...
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What was read, by name."""
-        ...
-
-    @property
-    def noun(self) -> str:
-        """What a person calls it: `file`, `table`."""
-        ...
-
-    def open(self, series: Series, partitions: Partitions, precision: Precision) -> OpenedBars:
-        """Read and check every row once."""
-        ...
-
-    def verdict(self, series: Series, partitions: Partitions) -> Verdict | None:
-        """Return what files were taken for, and why; None where nothing had to be told apart."""
-        ...
+from market_data_pipeline.ingest.importable import Importable, OpenedBars
 
 
 class OnConflict(StrEnum):
@@ -292,8 +233,10 @@ class _Import:
         if conflicts and on_conflict is OnConflict.FAIL:
             raise ConflictingBars(f"{_tell(conflicts)} Nothing was written. Choose --on-conflict skip, overwrite or merge.")
         if on_conflict is OnConflict.MERGE and prefer is None and (torn := tuple(c for c in conflicts if c.different)):
+            different = sum(c.different for c in torn)
             raise ConflictingBars(
-                f"{sum(c.different for c in torn):,} bars have one value in the catalog and another in the {self._noun} ({_dates(torn)}). "
+                f"{count(different, 'bar')} {agreeing(different, 'has', 'have')} one value in the catalog and another in the "
+                f"{self._noun} ({_dates(torn)}). "
                 f"Neither was taken; nothing was written. {self._example(torn[0])}Choose --prefer stored or --prefer {self._noun}."
             )
         counts = dict.fromkeys(("stored", "replaced", "merged", "skipped", "unchanged"), 0)
@@ -399,13 +342,14 @@ def _exact(bars: BarTable, name: str, row: int) -> Decimal:
 
 def _dates(conflicts: tuple[Conflict, ...]) -> str:
     named = ", ".join(str(c.session) for c in conflicts[:3])
-    return named if len(conflicts) <= 3 else f"{named} and {len(conflicts) - 3} more sessions"
+    return named if len(conflicts) <= 3 else f"{named} and {count(len(conflicts) - 3, 'more session')}"
 
 
 def _tell(conflicts: tuple[Conflict, ...]) -> str:
     one = conflicts[0]
     noun = one.noun
     return (
-        f"{len(conflicts):,} of the {noun}'s sessions are stored with other bars: {_dates(conflicts)}. "
-        f"On {one.session} the catalog holds {one.stored_rows:,} bars and the {noun} {one.file_rows:,}; {one.different:,} of both differ in value."
+        f"{len(conflicts):,} of the {noun}'s sessions {agreeing(len(conflicts), 'is', 'are')} stored with other bars: {_dates(conflicts)}. "
+        f"On {one.session} the catalog holds {count(one.stored_rows, 'bar')} and the {noun} {one.file_rows:,}; {one.different:,} of "
+        f"both {agreeing(one.different, 'differs', 'differ')} in value."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.ingest.import_csv import ImportReport
 from market_data_pipeline.ingest.import_files import Done
 
@@ -42,8 +43,8 @@ def _verdict(report: ImportReport) -> str:
         return "No session is in the files."
     would = "would be " if report.dry_run else ""
     return (
-        f"{report.bars_written:,} bars {would}written, of {report.rows_read:,} rows read; "
-        f"{sessions:,} sessions, {report.first_session} to {report.last_session}."
+        f"{count(report.bars_written, 'bar')} {would}written, of {count(report.rows_read, 'row')} read; "
+        f"{count(sessions, 'session')}, {report.first_session} to {report.last_session}."
     )
 
 

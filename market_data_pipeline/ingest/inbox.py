@@ -20,6 +20,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import DiskFull, MarketDataError, SeriesLocked, SourceError, StorageFailed
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.ingest.import_csv import Imported, ImportReport, OnConflict, Prefer, Run, import_csv
 from market_data_pipeline.ingest.inbox_journal import InboxJournal, content_of, identity_of
 from market_data_pipeline.ingest.inbox_look import DONE, REJECTED
@@ -118,7 +119,8 @@ def refuse_rejected(done: Sequence[FileDone]) -> None:
         first = [f"{one.name}: {str(one.error).splitlines()[0]}" for one in rejected[:3]]
         where = rejected[0].moved_to
         raise SourceError(
-            f"{len(rejected)} of {len(done)} files of the inbox were rejected; the others are dealt with. {' '.join(first)} "
+            f"{len(rejected)} of {count(len(done), 'file')} of the inbox {agreeing(len(rejected), 'was', 'were')} rejected; the others "
+            f"are dealt with. {' '.join(first)} "
             f"The report beside each in {where.parent if where else REJECTED} says what mends it."
         )
 

@@ -17,6 +17,7 @@ from market_data_pipeline.domain.coverage import Coverage, SessionAnswer
 from market_data_pipeline.domain.errors import BrokenBars, InvalidDate
 from market_data_pipeline.domain.sessions import date_of
 from market_data_pipeline.domain.source import Asked, BarSource, Precision, RequestPlan, SessionFailure, SourceNews
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.ingest.modes import Span
 
 if TYPE_CHECKING:
@@ -225,7 +226,10 @@ def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | Non
     if _is_nothing_yet(answer):
         return SessionFailure(answer.session, "it is over by our clock, and has not begun by the source's; set the clock that is wrong")
     if before is not None and answer.coverage is not Coverage.COMPLETE and len(answer.bars) < before.rows:
-        reason = f"the source answered {len(answer.bars):,} bars ({answer.coverage}), {before.rows:,} are stored; those were kept"
+        reason = (
+            f"the source answered {count(len(answer.bars), 'bar')} ({answer.coverage}), {before.rows:,} "
+            f"{agreeing(before.rows, 'is', 'are')} stored; those were kept"
+        )
         return SessionFailure(answer.session, reason)
     try:
         return writer.store(answer)

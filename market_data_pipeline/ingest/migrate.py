@@ -43,6 +43,7 @@ class MigrationRules:
         end: Last session, inclusive.
         skip_bad_rows: Store the good rows of a symbol and list its bad ones in a file, instead of refusing the symbol.
         accept_holes: Take every session that has bars as complete, except one that is still trading.
+        wait_s: Seconds to wait for another process that writes the same series.
     """
 
     on_conflict: OnConflict = OnConflict.ASK
@@ -53,6 +54,7 @@ class MigrationRules:
     end: dt.date | None = None
     skip_bad_rows: bool = False
     accept_holes: bool = False
+    wait_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ class _Symbol:
                 prefer=self._rules.prefer,
                 decide=self._rules.decide,
                 run=self._rules.run,
+                wait_s=self._rules.wait_s,
             )
             stored = 0
             try:

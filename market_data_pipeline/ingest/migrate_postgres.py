@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from market_data_pipeline.domain.bar_types import BarSpec, parse_instrument_id
 from market_data_pipeline.domain.coverage import Convention
 from market_data_pipeline.domain.errors import ConfigurationError, SourceRefused, UsageError
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.ingest.import_csv import Decide, OnConflict, Prefer, Run, nobody_to_ask
 from market_data_pipeline.ingest.migrate import Define, MigrationRules, Tell, migrate
 from market_data_pipeline.ingest.migration_report import MigrationReport, write_reports
@@ -46,6 +47,7 @@ class Migration:
         accept_holes: Take long stretches without bars for thin trading.
         mark_deprecated: Say in the table's comment where it went, if everything is reconciled.
         run: Store, or tell only.
+        wait_s: Seconds to wait for another process that writes the same series.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -67,6 +69,7 @@ class Migration:
     accept_holes: bool = False
     mark_deprecated: bool = False
     run: Run = Run.STORE
+    wait_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ def migrate_postgres(
         if not sum(one.rows for one in counted):
             raise UsageError(f"{table.name} holds no rows.")
         ids = _ids(asked, symbols, counted)
-        rules = MigrationRules(asked.on_conflict, asked.prefer, decide, asked.run, asked.start, asked.end, asked.skip_bad_rows, asked.accept_holes)
+        rules = MigrationRules(
+            asked.on_conflict, asked.prefer, decide, asked.run, asked.start, asked.end, asked.skip_bad_rows, asked.accept_holes, asked.wait_s
+        )
         report = migrate(catalog, table, ids, counted, define, rules, tell)
         not_marked = None
         if asked.mark_deprecated:
@@ -167,10 +172,11 @@ def _mark(database: Database, table: BarsTable, report: MigrationReport, counted
         reasons.append("only some dates were asked for")
     if reasons:
         return report, f"{table.name} was not marked as deprecated: {'; '.join(reasons)}."
-    bad = f", {report.rows_bad:,} bad rows in its rejects folder" if report.rows_bad else ""
+    bad = f", {count(report.rows_bad, 'bad row')} in its rejects folder" if report.rows_bad else ""
     text = (
-        f"DEPRECATED: the {report.rows:,} rows of this table were migrated on {report.started:%Y-%m-%d} to the Parquet catalog {report.catalog} "
-        f"({report.spec}, {len(report.symbols):,} symbols{bad}) and reconciled session by session. Read them there."
+        f"DEPRECATED: the {count(report.rows, 'row')} of this table {agreeing(report.rows, 'was', 'were')} migrated on "
+        f"{report.started:%Y-%m-%d} to the Parquet catalog {report.catalog} "
+        f"({report.spec}, {count(len(report.symbols), 'symbol')}{bad}) and reconciled session by session. Read them there."
     )
     try:
         mark = mark_deprecated(database, table, text, sum(one.rows for one in counted))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import StorageFailed
+from market_data_pipeline.domain.words import agreeing, count
 
 if TYPE_CHECKING:
     from market_data_pipeline.ingest.import_csv import ImportReport
@@ -153,15 +154,26 @@ class MigrationReport:
     def verdict(self) -> str:
         """One line: did everything arrive?"""
         if self.dry_run:
-            return f"Dry run, nothing was stored: {self.rows:,} rows, {self.rows_bad:,} of them bad, {len(self.refused)} symbols refused."
+            return (
+                f"Dry run, nothing was stored: {count(self.rows, 'row')}, {self.rows_bad:,} of them bad, "
+                f"{count(len(self.refused), 'symbol')} refused."
+            )
         if self.is_proven:
-            bad = f" and {self.rows_bad:,} bad rows in rejects files" if self.rows_bad else ""
+            bad = (
+                f" and {count(self.rows_bad, 'bad row')} in "
+                f"{agreeing(len([one for one in self.symbols if one.rows_bad]), 'a rejects file', 'rejects files')}"
+                if self.rows_bad
+                else ""
+            )
             compared = sum(one.bars_compared for one in self.symbols)
             return (
-                f"Reconciled: {self.rows:,} rows in the table = {compared:,} bars in the catalog{bad}; counts, sums and "
+                f"Reconciled: {count(self.rows, 'row')} in the table = {count(compared, 'bar')} in the catalog{bad}; counts, sums and "
                 "values of each session are equal."
             )
-        return f"NOT reconciled: {self.differences:,} sessions differ, {len(self.refused)} of {len(self.symbols)} symbols were refused."
+        return (
+            f"NOT reconciled: {count(self.differences, 'session')} {agreeing(self.differences, 'differs', 'differ')}, {len(self.refused)} of "
+            f"{count(len(self.symbols), 'symbol')} {agreeing(len(self.refused), 'was', 'were')} refused."
+        )
 
 
 def to_json(report: MigrationReport) -> dict[str, object]:
@@ -221,7 +233,7 @@ def to_markdown(report: MigrationReport) -> str:
         f"- Started {report.started:%Y-%m-%d %H:%M:%S} UTC, took {report.seconds:,.1f} s, at most {report.peak_memory / 1e6:,.0f} MB of memory",
         f"- Sessions {report.first or 'from the first'} to {report.last or 'the last'}",
     ]
-    lines += [f"- Left out: {symbol or 'rows without a symbol'} ({rows:,} rows)" for symbol, rows in report.left_out.items()]
+    lines += [f"- Left out: {symbol or 'rows without a symbol'} ({count(rows, 'row')})" for symbol, rows in report.left_out.items()]
     if report.comment is not None:
         lines.append(f"- The table's comment says now: {report.comment.splitlines()[0]}")
     lines += [
@@ -244,7 +256,7 @@ def to_markdown(report: MigrationReport) -> str:
 def _details(one: SymbolReport) -> list[str]:
     lines = [f"- {difference}" for difference in one.differences[:_SHOWN]]
     if len(one.differences) > _SHOWN:
-        lines.append(f"- … and {len(one.differences) - _SHOWN:,} more sessions")
+        lines.append(f"- … and {count(len(one.differences) - _SHOWN, 'more session')}")
     if one.imported is not None:
         lines += [f"- {warning}" for warning in one.imported.warnings]
         if one.imported.rejects_file:

@@ -27,6 +27,7 @@ from market_data_pipeline.domain.coverage import Convention, Coverage, Provenanc
 from market_data_pipeline.domain.errors import CatalogError, InstrumentNotFound, MarketDataError
 from market_data_pipeline.domain.quality import measure
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.ingest.adopt_sessions import Tally, answers_of
 from market_data_pipeline.ingest.import_csv import OnConflict, Run
 from market_data_pipeline.ingest.instruments import instruments_without_definition
@@ -138,7 +139,10 @@ def _store(catalog: Catalog, found: ForeignSeries, file: Path, name: str, run: R
     assert series is not None
     answers = _unions(catalog, found)
     bars = sum(len(one.bars) for one in answers)
-    what = f"its {found.rows:,} rows were put in order: {len(answers):,} sessions with {bars:,} bars written, the others stood already"
+    what = (
+        f"its {count(found.rows, 'row')} {agreeing(found.rows, 'was', 'were')} put in order: {count(len(answers), 'session')} with "
+        f"{count(bars, 'bar')} written, the others stood already"
+    )
     if run is Run.STORE and answers:
         convention = catalog.convention(series) or Convention()
         with catalog.writer(series, found.precision, Provenance("repaired", f"from {file.name}", convention)) as writer:

@@ -39,6 +39,8 @@ _MEND_S = 30.0
 # While missing bars are brought others close; the clock of a simulator may run fast.
 _MENDED_BARS_MORE = 50
 _GRACE_S = 2.0
+# Whoever brings history keeps the time limit; this is for one that hangs. On a busy machine what was brought needs a moment to be read.
+_HANGS_S = 10.0
 _STATUS_S = 1.0
 _EARLY = 100  # before Nautilus' own subscribers
 
@@ -58,6 +60,7 @@ class _Warmed:
         self.brought: Brought | None = None
         self.reasons: tuple[str, ...] = ()
         self.natural_until = ""
+        self.mended = self.missing = 0
         self.timer: Any = None
         self.group = 0
 
@@ -168,7 +171,7 @@ class AttachedNode:
             if isinstance(actor, WarmUpMixin):
                 actor.history_begins()
         warmed.feed.gather()
-        warmed.timer = self._loop.call_later(self._settings.time_limit_s + _GRACE_S, self._give_up, warmed)
+        warmed.timer = self._loop.call_later(self._settings.time_limit_s + _HANGS_S, self._give_up, warmed)
         both = self._settings.may_ask(WarmUpSource.CATALOG) and self._settings.may_ask(WarmUpSource.IBKR)
         # A series that is whole on disk does not wait for another that has to be asked for.
         first = self._settings.model_copy(update={"sources": (WarmUpSource.CATALOG,)}) if both else self._settings
@@ -246,7 +249,9 @@ class AttachedNode:
     def _report(self, warmed: _Warmed) -> None:
         need, bars = warmed.feed.need, warmed.feed.given
         history = None if warmed.brought is None else warmed.brought.history
-        where = "" if history is None else f" ({history.from_catalog:,} from the catalog, {history.from_source:,} from IBKR, {history.seconds:.1f} s)"
+        where = ""
+        if history is not None and bars:
+            where = f" ({history.from_catalog:,} from the catalog, {history.from_source:,} from IBKR, {history.seconds:.1f} s)"
         if bars >= need.bars:
             self._say(f"{need.series}: {bars:,} bars of history given{where}; {need.bars:,} are needed")
             return
@@ -268,7 +273,7 @@ class AttachedNode:
         self._say(text, self._log.warning)
         limit = min(_MEND_S, self._settings.time_limit_s)
         settings = self._settings.model_copy(update={"buffer": 1.0, "time_limit_s": limit})
-        warmed.timer = self._loop.call_later(limit + _GRACE_S, self._mended, warmed, hole, None)
+        warmed.timer = self._loop.call_later(limit + _HANGS_S, self._mended, warmed, hole, None)
         self._ask(warmed, Need(series, hole.bars + _MENDED_BARS_MORE), settings, partial(self._mended, warmed, hole))
 
     def _mended(self, warmed: _Warmed, hole: Hole, brought: Brought | None) -> None:
@@ -279,6 +284,7 @@ class AttachedNode:
         before = feed.given
         again = feed.mended([] if brought is None else brought.bars, self._now_ns())
         came, series = feed.given - before, feed.need.series
+        warmed.mended, warmed.missing = warmed.mended + came, warmed.missing + hole.bars - came
         if came:
             self._say(f"{series}: {came:,} of the {hole.bars:,} bars were brought and given as history")
         else:
@@ -366,6 +372,8 @@ def _series_status(warmed: _Warmed) -> SeriesStatus:
         held_at_most=feed.held_at_most,
         seen_twice=feed.gate.seen,
         forming=feed.gate.forming,
+        mended=warmed.mended,
+        missing=warmed.missing,
         reasons=warmed.reasons,
         natural_until=warmed.natural_until,
     )

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -29,8 +29,9 @@ from market_data_pipeline.live.words import HoleWords, lookback_words, no_older_
 from market_data_pipeline.sources.ibkr import Hours, IbkrGateway, IbkrSource
 
 _ROUNDS = 6
-_BUSY_SHARE = 0.5  # with so many bars, a session without any is the end of the data
-_EMPTY_AT_LEAST = 5  # with fewer, so many
+_BUSY_SHARE = 0.5
+# So many sessions without bars in a row are the beginning of the data.
+_EMPTY_OF_BUSY, _EMPTY_OF_THIN = 2, 5
 
 
 def bring(
@@ -67,14 +68,6 @@ def bring(
     return (yield from bringing.run(wait))
 
 
-@dataclass(frozen=True)
-class _Round:
-    """How a round of asking ended: which sessions were answered, and whether another may follow."""
-
-    answered: tuple[int, ...] = ()
-    goes_on: bool = False
-
-
 class _Bringing:
     """One warm-up of one series."""
 
@@ -96,18 +89,19 @@ class _Bringing:
         self._requests = 0
         self._reasons: list[str] = []
         self._precision = Precision(0, 0)
+        self._is_all_there_is = False
 
     def run(self, wait: Callable[[MarketDataError], bool]) -> Generator[HistoryEvent, None, History]:
         """Go round after round until there is enough, or no more can be had."""
         for _ in range(_ROUNDS):
             if self._open_gateway is None or not self._to_ask():
                 break
-            before = self._situation().usual_share()
-            done = yield from self._patiently(wait)
-            if not done.goes_on:
+            goes_on = yield from self._patiently(wait)
+            if not goes_on:
                 break
-            if self._has_no_older(done.answered, before):
-                self._reasons.append(no_older_words(self._partitions, done.answered))
+            if empty := self._oldest_empty():
+                self._reasons.append(no_older_words(self._partitions, empty))
+                self._is_all_there_is = True
                 break
         return self._finished()
 
@@ -124,11 +118,13 @@ class _Bringing:
         first = max((position + 1 for position in self._failed), default=positions.start)
         return situation.broken(range(max(first, positions.start), positions.stop))
 
-    def _has_no_older(self, answered: Sequence[int], share: float) -> bool:
-        """Return whether a round has shown that there are no older bars: none in sessions of a busy series, or in many of a thin one."""
-        if not answered or any(self._brought[position].coverage is not Coverage.EMPTY for position in answered):
-            return False
-        return share >= _BUSY_SHARE or len(answered) >= _EMPTY_AT_LEAST
+    def _oldest_empty(self) -> list[int]:
+        """Return the oldest sessions asked for, as long as they are without bars, where they show that there are no older bars; else none."""
+        empty = list(takewhile(lambda position: self._brought[position].coverage is Coverage.EMPTY, sorted(self._brought)))
+        situation = self._situation()
+        if not empty or any(held.bars for position, held in situation.held.items() if position < empty[0]):
+            return []
+        return empty if len(empty) >= (_EMPTY_OF_BUSY if situation.traded_share() >= _BUSY_SHARE else _EMPTY_OF_THIN) else []
 
     def _is_enough(self) -> bool:
         """Return whether what is at hand initialises every indicator: then no strategy waits for the bars of the buffer."""
@@ -137,8 +133,11 @@ class _Bringing:
         hole = situation.hole(positions)
         return situation.at_hand(positions if hole is None else range(hole.positions.stop, positions.stop)) >= self._needed
 
-    def _patiently(self, wait: Callable[[MarketDataError], bool]) -> Generator[HistoryEvent, None, _Round]:
-        """Ask for what is missing; again while the gateway is down, or another process writes the series, and `wait` says that it is worth it."""
+    def _patiently(self, wait: Callable[[MarketDataError], bool]) -> Generator[HistoryEvent, None, bool]:
+        """Ask for what is missing; again while the gateway is down, or another process writes the series, and `wait` says that it is worth it.
+
+        Returns whether another round may follow.
+        """
         while True:
             try:
                 return (yield from self._ask())
@@ -156,10 +155,10 @@ class _Bringing:
             except MarketDataError as error:
                 self._reasons.append(str(error))
                 yield error
-            return _Round()
+            return False
 
-    def _ask(self) -> Generator[HistoryEvent, None, _Round]:
-        """Ask for what is missing by the gateway's clock.
+    def _ask(self) -> Generator[HistoryEvent, None, bool]:
+        """Ask for what is missing by the gateway's clock; return whether another round may follow.
 
         Raises:
             SourceError: If the gateway could not give it.
@@ -171,7 +170,7 @@ class _Bringing:
             self._now_ns = gateway.now_ns()
         positions = self._to_ask()
         if not positions:
-            return _Round(goes_on=True)
+            return True
         opened = self._opened = self._opened or self._open(gateway)
         self._precision = opened.precision
         dates = [date_of(self._partitions.days[position]) for position in positions]
@@ -179,9 +178,8 @@ class _Bringing:
         failed = {position for position, date in zip(positions, dates, strict=True) if date in failures}
         self._failed |= failed
         self._reasons += [f"{date} could not be had: {reason}" for date, reason in failures.items()]
-        answered = tuple(position for position in positions if position not in failed)
-        self._note_answered(answered)
-        return _Round(answered, goes_on=not failed)
+        self._note_answered([position for position in positions if position not in failed])
+        return not failed
 
     def _open(self, gateway: IbkrGateway) -> Opened:
         """Return the series, ready to be asked for; nothing is stored of it where nothing is to be stored."""
@@ -261,20 +259,20 @@ class _Bringing:
     def _finished(self) -> History:
         situation = self._situation()
         reach = self._reach(situation)
-        hole = situation.hole(reach.positions)
-        first = reach.positions.start if hole is None else hole.positions.stop
-        bars, unreadable = self._read(range(first, reach.positions.stop))
-        newest = reach.positions.stop - 1
-        if newest not in self._brought:  # what was asked for is closed by the gateway's clock, and may be newer than our asking
+        positions = reach.positions
+        if self._is_all_there_is:  # it would reach back into what is known not to be there
+            positions = range(max(positions.start, min(self._brought)), positions.stop)
+        hole = situation.hole(positions)
+        bars, unreadable = self._read(positions if hole is None else range(hole.positions.stop, positions.stop))
+        if positions.stop - 1 not in self._brought:  # what was asked for is closed by the gateway's clock, and may be newer than our asking
             bars = bars.take(self._schedule.closed_at(bars) <= self._now_ns)
         bars = bars.slice(max(0, len(bars) - self._wanted), len(bars))
         reasons = [*self._reasons, *unreadable]
         if hole is not None:
             reasons.append(str(HoleWords(self._partitions, hole, self._series, asks=self._open_gateway is not None)))
-        elif reach.is_limited:
+        elif reach.is_limited and not self._is_all_there_is:
             reasons.append(lookback_words(self._settings.lookback_sessions, len(bars)))
-        positions = self._partitions.index_of_close(bars.ts_init)
-        from_source = int(np.isin(positions, [*self._brought]).sum())
+        from_source = int(np.isin(self._partitions.index_of_close(bars.ts_init), [*self._brought]).sum())
         return History(
             series=self._series,
             wanted=self._wanted,

@@ -88,6 +88,7 @@ def gather(
     hours: Hours | None = None,
     tell: Callable[[str], None] = lambda message: None,
     stop: threading.Event | None = None,
+    asked_s: float | None = None,
 ) -> History:
     """Bring the newest bars of a series: from the catalog, and from Interactive Brokers only what is not stored whole.
 
@@ -103,6 +104,7 @@ def gather(
         hours: Which hours; None is as stored, else regular hours of stocks and all hours of others.
         tell: Called with one line for a person whenever something is waited for or goes wrong.
         stop: Ends it early, with what there is.
+        asked_s: When the time limit began, in seconds of the monotonic clock; None for now. Once it is over, only the catalog is looked at.
 
     Raises:
         InvalidBarType: If Interactive Brokers is allowed, and has no such bars.
@@ -112,14 +114,23 @@ def gather(
     """
     from market_data_pipeline.live.bringing import bring
 
-    over_s = time.monotonic() + settings.time_limit_s
+    over_s = (time.monotonic() if asked_s is None else asked_s) + settings.time_limit_s
     stopped = stop or threading.Event()
+
+    told = ""
+
+    def hear(message: str) -> None:
+        nonlocal told
+        told = message
+        tell(message)
 
     def look() -> None:
         if stopped.is_set():
             raise GivenUp("The warm-up was stopped before its end.")
         if time.monotonic() >= over_s:
-            raise GivenUp(f"The time limit of {settings.time_limit_s:g} s is over. Give more with time_limit_s, or load before: {_load(need)}")
+            last = f" The last that was told: {told.rstrip('.')}." if told else ""
+            limit = f"The time limit of {settings.time_limit_s:g} s is over."
+            raise GivenUp(f"{limit}{last} Give more with time_limit_s, or load before: {need.load_command}")
 
     tried = 0
 
@@ -130,7 +141,7 @@ def gather(
         if wait_s <= 0 or stopped.is_set():
             return False
         left_s = over_s - time.monotonic()
-        tell(f"{need.series}: {error} Trying again in {wait_s:.0f} s, for {left_s:.0f} s more.")
+        hear(f"{need.series}: {error} Trying again in {wait_s:.0f} s, for {left_s:.0f} s more.")
         return not stopped.wait(wait_s)
 
     with ExitStack() as watching:
@@ -145,7 +156,7 @@ def gather(
             return gateway
 
         steps = bring(catalog, opened if open_gateway is not None else None, need, settings, now_ns=now_ns, hours=hours, wait=wait)
-        return _drained(steps, lambda event: _tell(need.series, event, tell))
+        return _drained(steps, lambda event: _tell(need.series, event, hear))
 
 
 def _drained(steps: Generator[HistoryEvent, None, History], hear: Callable[[HistoryEvent], None]) -> History:
@@ -170,7 +181,3 @@ def _tell(series: Series, event: HistoryEvent, tell: Callable[[str], None]) -> N
                 tell(f"{series}: {event.message}")
         case MarketDataError():
             tell(f"{series}: {event}")
-
-
-def _load(need: Need) -> str:
-    return f"mdp warmup {need.series.instrument_id} {need.series.spec} --bars {need.bars} --load"

@@ -39,9 +39,13 @@ class Need:
     def __post_init__(self) -> None:
         if self.bars < 1:
             raise UsageError(f"{self.series}: a warm-up of {self.bars} bars warms nothing. Give the longest period of the indicators, at least 1.")
-
         if self.bars > _LONGEST:
             raise UsageError(f"{self.series}: no indicator needs more than {_LONGEST:,} bars. Give the longest period of the indicators.")
+
+    @property
+    def load_command(self) -> str:
+        """The command that brings it into the catalog."""
+        return f"mdp warmup {self.series.instrument_id} {self.series.spec} --bars {self.bars} --load"
 
     def wanted(self, buffer: float) -> int:
         """Return how many bars to bring: what is needed times `buffer`, rounded up. The bars more let averages without an end settle."""

@@ -17,13 +17,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.domain.errors import UsageError
-from market_data_pipeline.live.attached import AttachedNode, needs_of
 from market_data_pipeline.live.need import Need, WarmUpSettings, merged
-from market_data_pipeline.live.status import NodeStatus
-from market_data_pipeline.sources.ibkr import IbkrSettings
 
 if TYPE_CHECKING:
     from nautilus_trader.live.node import TradingNode
+
+    from market_data_pipeline.live.attached import AttachedNode
+    from market_data_pipeline.live.status import NodeStatus
+    from market_data_pipeline.sources.ibkr import IbkrSettings
 
 
 class LiveWarmUp:
@@ -67,6 +68,8 @@ class LiveWarmUp:
             ConfigurationError: If a client of the node sends bars that are still forming.
             UnknownVenue: If no calendar is known for a venue.
         """
+        from market_data_pipeline.live.attached import AttachedNode, needs_of
+
         if self._node is not None:
             raise UsageError("This warm-up is attached to a node already. Make one LiveWarmUp for each node.")
         if not node.is_built() or node.is_running():

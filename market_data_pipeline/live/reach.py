@@ -159,15 +159,25 @@ class Situation:
         closed, held = self.schedule.closed(position, self.now_ns), self.held.get(position)
         if held is None:
             return share * closed
+        if held.last_close_ns is not None and held.last_close_ns > self.now_ns and not self.schedule.partitions.spec.is_daily_or_longer:
+            return 0  # stored since: nobody knows how many of its bars had closed at that moment
         if held.coverage.is_gap:
             return max(min(held.bars, closed), share * closed)
         return held.bars if closed == len(self.schedule.closes(position)) else min(held.bars, closed)
 
     def usual_share(self) -> float:
         """Return how much of the time usually has bars, from nearly 0 to 1, after the sessions that are held whole; 1 where none is."""
+        shares = self._shares()
+        traded = [share for share in shares if share]
+        return max(self.traded_share() * len(traded) / len(shares), _LEAST_SHARE) if shares else 1.0
+
+    def traded_share(self) -> float:
+        """Return the same of sessions that have any bars; 1 where none has."""
+        return median([share for share in self._shares() if share] or [1.0])
+
+    def _shares(self) -> list[float]:
         whole = sorted((position for position, held in self.held.items() if not held.coverage.is_gap), reverse=True)[:_NEAR]
-        shares = [min(1.0, self.held[position].bars / len(self.schedule.closes(position))) for position in whole]
-        return max(median(shares), _LEAST_SHARE) if shares else 1.0
+        return [min(1.0, self.held[position].bars / len(self.schedule.closes(position))) for position in whole]
 
     def is_continuous(self, position: int) -> bool:
         """Return whether every bar of a session that has closed is at hand, as far as anybody knows."""
@@ -199,7 +209,9 @@ class Situation:
         opens = int(missing[0][0]) if len(missing[0]) else int(self.schedule.closes(first)[0])
         if not self.schedule.partitions.spec.is_daily_or_longer:
             opens -= self.schedule.partitions.spec.length_ns
-        return Hole(range(first, last + 1), max(1, sum(map(len, missing))), opens, min(self.now_ns, int(self.schedule.closes(last)[-1])))
+        ends = min(self.now_ns, int(self.schedule.closes(last)[-1]))
+        before = any(held.bars for position, held in self.held.items() if position <= last)
+        return Hole(range(first, last + 1), max(1, sum(map(len, missing))), opens, ends, before)
 
     def _absent(self, position: int) -> Int64s:
         """Return when the bars of a session that are not at hand closed, as many as can be told: those after the last one that is there."""
@@ -210,16 +222,18 @@ class Situation:
 
 @dataclass(frozen=True)
 class Hole:
-    """Bars that are not at hand, with nothing usable before them.
+    """Bars that are not at hand; what is before them cannot be used.
 
     Attributes:
         positions: The sessions in which they are.
         bars: How many, if every interval traded.
         start_ns: From when on, UTC nanoseconds.
         end_ns: Until when.
+        has_bars_before: Whether there are bars before it, or in its sessions.
     """
 
     positions: range
     bars: int
     start_ns: int
     end_ns: int
+    has_bars_before: bool = True

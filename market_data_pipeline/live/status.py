@@ -28,6 +28,8 @@ class SeriesStatus:
         held_at_most: Live bars that were held back at once while history came.
         seen_twice: Live bars that were dropped because they had been seen.
         forming: Live bars that were dropped because they had not closed.
+        mended: Bars that did not come live, and were brought and given as history.
+        missing: Bars that did not come live, and could not be had: a hole, or minutes in which nothing was traded.
         reasons: Why history is less than wanted.
         natural_until: Where it is less than needed: when enough live bars will have closed, UTC; else empty.
     """
@@ -44,6 +46,8 @@ class SeriesStatus:
     held_at_most: int = 0
     seen_twice: int = 0
     forming: int = 0
+    mended: int = 0
+    missing: int = 0
     reasons: tuple[str, ...] = ()
     natural_until: str = ""
 

@@ -36,12 +36,15 @@ class HoleWords:
         load = f"mdp load {self.series.instrument_id} {self.series.spec} --mode full --start {first}"
         out = " Fill it:" if self.asks else " Allow the source ibkr, or fill it before:"
         bars = f"{self.hole.bars:,} bar{'s' if self.hole.bars != 1 else ''}"
+        if not self.hole.has_bars_before:
+            return f"{bars} {where}: not stored, and nothing before.{out} {load}"
         return f"A hole of {bars} {where}: nothing before it can be used, for indicators over a hole are wrong.{out} {load}"
 
 
 def lookback_words(sessions: int, bars: int) -> str:
     """Return that a warm-up went back as far as it may."""
-    return f"{sessions:,} sessions back, as far as this warm-up may go, there are only {bars:,} bars. Let it go further with lookback_sessions (mdp warmup: --lookback)."
+    limit = f"{sessions:,} sessions back, as far as this warm-up may go"
+    return f"{limit}, there are only {bars:,} bars. Let it go further with lookback_sessions (mdp warmup: --lookback)."
 
 
 def no_older_words(partitions: Partitions, empty: Sequence[int]) -> str:

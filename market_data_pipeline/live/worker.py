@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -50,6 +51,7 @@ class Job:
         settings: What it may do.
         done: Called in the worker's thread with what was brought.
         tell: Called in the worker's thread with a line for a person.
+        asked_s: When it was asked for, in seconds of the monotonic clock; its time limit begins then.
     """
 
     need: Need
@@ -57,6 +59,7 @@ class Job:
     settings: WarmUpSettings
     done: Callable[[Brought], None]
     tell: Callable[[str], None]
+    asked_s: float = field(default_factory=time.monotonic)
 
 
 class HistoryWorker:
@@ -101,7 +104,7 @@ class HistoryWorker:
             gateway = cache(lambda: opened.enter_context(IbkrGateway(self._ibkr)))
             asks = gateway if job.settings.may_ask(WarmUpSource.IBKR) else None
             try:
-                history = gather(self._catalog, asks, job.need, job.settings, hours=job.hours, tell=job.tell, stop=self._stop)
+                history = gather(self._catalog, asks, job.need, job.settings, hours=job.hours, tell=job.tell, stop=self._stop, asked_s=job.asked_s)
                 return Brought(job.need, history, history.nautilus_bars(), history.reasons)
             except MarketDataError as error:
                 return Brought(job.need, None, [], (str(error),))

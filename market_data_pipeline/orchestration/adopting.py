@@ -12,6 +12,7 @@ from pydantic import Field
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.errors import ConfigurationError
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.brought_in import BroughtIn
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -135,7 +136,7 @@ class _Hearing:
 
 def _line(report: "AdoptReport") -> str:
     parts = ", ".join(f"{number:,} {name}" for name, number in report.total.parts.items() if number) or "nothing"
-    return f"{report.total.read:,} bars read: {parts}. The sum {'closes' if report.closes else 'DOES NOT CLOSE'}. Ending: {report.ending}."
+    return f"{count(report.total.read, 'bar')} read: {parts}. The sum {'closes' if report.closes else 'DOES NOT CLOSE'}. Ending: {report.ending}."
 
 
 def _metadata(report: "AdoptReport") -> "dict[str, RawMetadataValue]":

@@ -10,6 +10,7 @@ import dagster as dg
 from market_data_pipeline.catalog import Availability, Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.sessions import SessionRange
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.bars import bars_key
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -89,7 +90,7 @@ def _summary(found: Mapping[str, Availability | None], gaps: Sequence[tuple[Seri
     lines = []
     for spec, item in found.items():
         missing = [gap for series, gap in gaps if str(series.spec) == spec]
-        there = "nothing is stored" if item is None else f"{item.complete} sessions complete, {item.first_session} to {item.last_session}"
+        there = "nothing is stored" if item is None else f"{count(item.complete, 'session')} complete, {item.first_session} to {item.last_session}"
         if missing:
             newest = max(missing, key=lambda gap: gap.last)
             sessions = sum(gap.sessions for gap in missing)

@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from market_data_pipeline.domain.errors import InvalidPartition
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.bars import bars_key_of, hear, session_materialization
 from market_data_pipeline.orchestration.blocking import refuse_where_checks_fail
 from market_data_pipeline.orchestration.broker import IbkrResource
@@ -112,7 +113,7 @@ def _fetch(context: RunContext, catalog: "Catalog", spec: "BacktestSpec", watchl
                 if (key := bars_key_of(watchlist, series)) is not None:
                     shown.add(session_materialization(key, series, event.row, {"outcome": "fetched for a backtest"}))
                 if event.done == event.of:
-                    context.log.info(f"{series}: {event.of} sessions asked for")
+                    context.log.info(f"{series}: {count(event.of, 'session')} asked for")
             elif isinstance(event, Planned):
                 context.log.info(f"{series}: missing sessions: {event.plan.sessions}, requests: {event.plan.requests}, before {spec.name} can run.")
             elif isinstance(event, SourceNews):
@@ -166,7 +167,10 @@ def _describe(outcome: "BacktestOutcome") -> dict[str, Any]:
 def _summary(statistics: Mapping[str, Any]) -> str:
     """Return how a backtest did in one line."""
     equity = statistics.get("equity") or {}
-    trades = f"{statistics.get('fills', 0):,} fills, {statistics.get('positions', 0):,} positions over {statistics.get('bars', 0):,} bars"
+    trades = (
+        f"{count(statistics.get('fills', 0), 'fill')}, {count(statistics.get('positions', 0), 'position')} over "
+        f"{count(statistics.get('bars', 0), 'bar')}"
+    )
     if not equity:
         return f"{trades}."
     change, drawdown = (equity.get(name) for name in ("change", "largest_drawdown"))

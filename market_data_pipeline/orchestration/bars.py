@@ -17,6 +17,7 @@ from market_data_pipeline.catalog import Catalog, SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError, SessionNotInSource, SourceUnavailable
 from market_data_pipeline.domain.source import NewsKind, Precision, SessionFailure, SourceNews
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Planned, Refetch, Stored, load
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
@@ -51,10 +52,6 @@ class BarsConfig(dg.Config):
     wait_s: float = Field(default=60.0, description="Seconds to wait for another process that writes the same series.")
 
 
-def _count(number: int, one: str) -> str:
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
-
-
 def bars_key(name: str, spec: str) -> dg.AssetKey:
     """Return the asset key of a universe's bars: `us_equities/bars_1_minute_last`."""
     return dg.AssetKey([name, bars_name(spec)])
@@ -71,7 +68,7 @@ def bars_key_of(watchlist: Watchlist, series: Series) -> dg.AssetKey | None:
 def session_materialization(key: dg.AssetKey, series: Series, row: SessionRow, more: "Mapping[str, RawMetadataValue]") -> dg.AssetMaterialization:
     """Return what the page shows of a stored session."""
     partition = dg.MultiPartitionKey({"date": str(row.session), "instrument": series.instrument_id})
-    said = f"{series.instrument_id} {row.session}: {_count(row.rows, 'bar')}, {row.coverage}."
+    said = f"{series.instrument_id} {row.session}: {count(row.rows, 'bar')}, {row.coverage}."
     return dg.AssetMaterialization(asset_key=key, partition=partition, description=said, metadata={**session_metadata(row), **more})
 
 
@@ -184,14 +181,15 @@ class BarsRun:
                 try:
                     report = self._follow(series, steps, opened.precision)
                 except dg.DagsterExecutionInterruptedError:
-                    stored = _count(self._stored, "session")
+                    stored = count(self._stored, "session")
                     self._context.log.info(f"{series}: stopped. What was stored in this run stays: {stored}. The same again asks only for the rest.")
                     raise
                 finally:
                     self._shown.tell()
         self._reports.append(report)
         self._context.log.info(
-            f"{series}: {report.segments_fetched} sessions stored with {report.fetched_bars:,} bars, {report.cached_before} were stored before, "
+            f"{series}: {count(report.segments_fetched, 'session')} stored with {count(report.fetched_bars, 'bar')}, "
+            f"{report.cached_before:,} {agreeing(report.cached_before, 'was', 'were')} stored before, "
             f"{len(report.failed_segments)} could not be had, in {report.seconds:.1f} s."
         )
         for line in report.quarantined:
@@ -209,7 +207,7 @@ class BarsRun:
         if isinstance(event, Planned):
             takes = f", at most about {event.plan.seconds / 60:.0f} min at IBKR's rate" if event.plan.seconds >= _SECONDS_WORTH_TELLING else ""
             self._context.log.info(
-                f"{series}: {_count(event.plan.sessions, 'session')} to get with {_count(event.plan.requests, 'request')}{takes}; "
+                f"{series}: {count(event.plan.sessions, 'session')} to get with {count(event.plan.requests, 'request')}{takes}; "
                 f"stored whole already: {len(event.cached)}."
             )
             for row in event.cached:
@@ -223,7 +221,7 @@ class BarsRun:
                 rate = self._bars / max(self._said_at - self._began, 0.001)
                 self._context.log.info(
                     f"{series}: {event.done} of {event.of} sessions ({event.done / event.of:.0%}), {rate:,.0f} bars/s, "
-                    f"about {event.seconds_left:.0f} s left; {event.row.session} has {event.row.rows:,} bars, {event.row.coverage}."
+                    f"about {event.seconds_left:.0f} s left; {event.row.session} has {count(event.row.rows, 'bar')}, {event.row.coverage}."
                 )
         elif isinstance(event, SourceNews):
             hear(self._context, self._shown, series, event)
@@ -276,6 +274,7 @@ class BarsRun:
         stored = self._sessions - len(self._failures)
         reasons = "; ".join(lines[:_REASONS_SHOWN]) + more
         raise SessionNotInSource(
-            f"{len(self._failures)} of {self._sessions} sessions could not be had; {stored} are stored and stay. {reasons} "
+            f"{len(self._failures)} of {count(self._sessions, 'session')} could not be had; {stored} "
+            f"{agreeing(stored, 'is stored and stays', 'are stored and stay')}. {reasons} "
             "Mend the source and materialise the missing partitions again: only they are asked for."
         )

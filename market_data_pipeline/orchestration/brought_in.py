@@ -13,7 +13,7 @@ from market_data_pipeline.catalog import SessionRow
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.orchestration.bars import bars_key, session_materialization
-from market_data_pipeline.orchestration.materializations import Materializations
+from market_data_pipeline.orchestration.materializations import Materializations, RunContext
 from market_data_pipeline.orchestration.partitions import UniversePartitions
 from market_data_pipeline.watchlist import Universe, Watchlist
 
@@ -30,7 +30,7 @@ class BroughtIn:
     Call `tell` at the end, however it comes.
     """
 
-    def __init__(self, context: dg.OpExecutionContext, watchlist: Watchlist) -> None:
+    def __init__(self, context: RunContext, watchlist: Watchlist) -> None:
         self._context, self._watchlist = context, watchlist
         self._shown = Materializations(context)
         self._places: dict[Series, tuple[str, Universe] | None] = {}

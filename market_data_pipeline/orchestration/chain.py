@@ -14,6 +14,7 @@ import dagster as dg
 
 from market_data_pipeline.backtest import list_results
 from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.backtests import spec_names
 from market_data_pipeline.orchestration.failures import ClearFailure, one_clear_message
 from market_data_pipeline.orchestration.job_names import bars_jobs
@@ -49,8 +50,10 @@ def summary() -> list[str]:
     root = place("MDP_CATALOG", "data/catalog")
     lines = []
     for found in Catalog.open(root).availabilities():
-        gaps = f"{sum(gap.sessions for gap in found.gaps)} sessions in gaps" if found.gaps else "complete"
-        lines.append(f"  {found.series}: {found.first_session} to {found.last_session}, {found.stored} sessions, {found.rows:,} bars, {gaps}")
+        gaps = f"{count(sum(gap.sessions for gap in found.gaps), 'session')} in gaps" if found.gaps else "complete"
+        lines.append(
+            f"  {found.series}: {found.first_session} to {found.last_session}, {count(found.stored, 'session')}, {count(found.rows, 'bar')}, {gaps}"
+        )
     results = list_results(place("MDP_BACKTESTS", "data/backtests"))
     lines.append(f"  catalog    {root}")
     if results:

@@ -17,6 +17,7 @@ from market_data_pipeline.domain.bar_table import PRICE_COLUMNS, BarTable
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.quality import broken_rows
 from market_data_pipeline.domain.sessions import date_of
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.orchestration.mending import gap_table
 
 if TYPE_CHECKING:
@@ -147,7 +148,10 @@ def _completeness(catalog: Catalog, partitions: UniversePartitions, spec: str) -
         check_name="calendar_complete",
         passed=not gaps,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sessions} sessions of {behind} series are missing or partial, in {len(gaps)} ranges." if gaps else "Nothing is missing.",
+        description=f"{count(sessions, 'session')} of {behind} series {agreeing(sessions, 'is', 'are')} missing or partial, "
+        f"in {count(len(gaps), 'range')}."
+        if gaps
+        else "Nothing is missing.",
         metadata={
             "sessions_missing_or_partial": sessions,
             "ranges": len(gaps),

@@ -13,6 +13,7 @@ from pydantic import Field
 from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import ConfigurationError, SourceUnavailable
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.brought_in import BroughtIn, ProgressLines, as_table, gaps_as_table
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -129,7 +130,10 @@ class _ImportRun:
                     return self._follow(steps)
                 except dg.DagsterExecutionInterruptedError:
                     stored = sum(one.row is not None for one in self._sessions)
-                    self._context.log.info(f"{self._series}: stopped. {stored:,} sessions are whole and stay; the same again goes on from there.")
+                    self._context.log.info(
+                        f"{self._series}: stopped. {count(stored, 'session')} "
+                        f"{agreeing(stored, 'is whole and stays', 'are whole and stay')}; the same again goes on from there."
+                    )
                     raise
                 finally:
                     self._shown.tell()
@@ -214,10 +218,13 @@ class _ImportRun:
 
         report = done.report
         kinds = [f"{number:,} {outcome}" for outcome in OUTCOMES if (number := int(getattr(report, outcome)))]
-        gaps = f" {len(done.gaps)} gaps between them: mdp check {self._series.instrument_id} --bar {self._series.spec}." if done.gaps else ""
-        bad = f" {report.rows_bad:,} bad rows were left out; they are in {report.rejects_file}." if report.rows_bad else ""
+        gaps = f" {count(len(done.gaps), 'gap')} between them: mdp check {self._series.instrument_id} --bar {self._series.spec}." if done.gaps else ""
+        bad = f" {count(report.rows_bad, 'bad row')} left out, listed in {report.rejects_file}." if report.rows_bad else ""
         dry = "Dry run, nothing was stored. It would be: " if report.dry_run else ""
-        return f"{dry}{self._series}: sessions {', '.join(kinds) or 'none'}; {report.bars_written:,} bars of {report.rows_read:,} rows.{bad}{gaps}"
+        return (
+            f"{dry}{self._series}: sessions {', '.join(kinds) or 'none'}; {count(report.bars_written, 'bar')} of "
+            f"{count(report.rows_read, 'row')}.{bad}{gaps}"
+        )
 
 
 def files_of(project: Path, names: Sequence[str]) -> list[Path]:

@@ -5,12 +5,12 @@
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 from pydantic import Field
 
-from market_data_pipeline.domain.errors import ConfigurationError, NotReconciled
+from market_data_pipeline.domain.errors import NotReconciled
 from market_data_pipeline.domain.sessions import parse_date_ends
 from market_data_pipeline.orchestration.brought_in import BroughtIn
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -40,40 +40,38 @@ class MigratePostgres(dg.Config):
     map: str = Field(default="", description="Path of a YAML: symbols: {AAPL: AAPL.NASDAQ, OLD: null}; null leaves a symbol out.")
     instrument: str = Field(default="", description="The one instrument of a table that has no symbols.")
     bar: str = Field(default="1-MINUTE-LAST", description="Bar spec of the table's bars.")
-    stamp: str = Field(default="open", description="Which end of a bar its time names: open or close.")
+    stamp: Literal["open", "close"] = Field(default="open", description="Which end of a bar its time names: open or close.")
     time_zone: str = Field(default="", description="IANA zone of times without one, and of the dates of day bars.")
     columns: str = Field(default="", description="FIELD=COLUMN pairs, for example time=ts,open=o; fields not named keep their names.")
-    adjustment: str = Field(default="raw", description="What was done to the prices: raw, split or split+dividend. Kept with the bars.")
+    adjustment: Literal["raw", "split", "split+dividend"] = Field(
+        default="raw", description="What was done to the prices: raw, split or split+dividend. Kept with the bars."
+    )
     symbols: list[str] = Field(default=[], description="The only symbols wanted; none is all.")
     start: str = Field(default="", description="First session, YYYY-MM-DD, inclusive; empty is the table's first.")
     end: str = Field(default="", description="Last session, YYYY-MM-DD, inclusive; empty is the table's last.")
-    on_conflict: str = Field(default="fail", description="For sessions stored with other bars: fail, skip, overwrite or merge.")
-    prefer: str = Field(default="", description="Whose value a merge takes where both have one bar: stored or table.")
+    on_conflict: Literal["fail", "skip", "overwrite", "merge"] = Field(
+        default="fail", description="For sessions that are stored with other bars; fail writes nothing, and nobody can be asked here."
+    )
+    prefer: Literal["", "stored", "table"] = Field(
+        default="", description="Whose value a merge takes where both have one bar with different values; empty refuses such a merge."
+    )
     skip_bad_rows: bool = Field(default=False, description="Store the good rows; the bad ones go to a rejects file of the catalog.")
     accept_holes: bool = Field(default=False, description="Take long stretches without bars for thin trading.")
     mark_deprecated: bool = Field(default=False, description="When all is reconciled, write into the table's comment where it went.")
     dry_run: bool = Field(default=False, description="Read and check everything, store nothing.")
+    wait_s: float = Field(default=60.0, description="Seconds to wait for another process that writes the same series.")
 
 
 def migration_of(config: MigratePostgres) -> "Migration":
     """Return what a configuration means.
 
     Raises:
-        ConfigurationError: If a word is none of those that are known.
         InvalidDate: If a date is none, or the range runs backwards.
     """
     from market_data_pipeline.domain.coverage import Convention
     from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
     from market_data_pipeline.ingest.migrate_postgres import Migration
 
-    for name, known in (
-        ("stamp", ("open", "close")),
-        ("adjustment", ("raw", "split", "split+dividend")),
-        ("on_conflict", ("fail", "skip", "overwrite", "merge")),
-        ("prefer", ("", "stored", "table")),
-    ):
-        if getattr(config, name) not in known:
-            raise ConfigurationError(f"{name}: {getattr(config, name)!r} is none of {', '.join(filter(None, known))}.")
     first, last = parse_date_ends(config.start or None, config.end or None)
     return Migration(
         url=os.environ.get(config.url_variable) or "",
@@ -94,6 +92,7 @@ def migration_of(config: MigratePostgres) -> "Migration":
         skip_bad_rows=config.skip_bad_rows,
         accept_holes=config.accept_holes,
         mark_deprecated=config.mark_deprecated,
+        wait_s=config.wait_s,
         run=Run.DRY if config.dry_run else Run.STORE,
     )
 

@@ -16,6 +16,7 @@ import dagster as dg
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.domain.suspicion import SessionFacts, Suspicion, flat_runs, sessions_without_volume, split_like_jumps
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.mending import job_command, load_command
 from market_data_pipeline.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, UniversePartitions
@@ -104,7 +105,7 @@ def _up_to_date(catalog: "Catalog", partitions: UniversePartitions, now_ns: int)
             gaps = catalog.gaps(series, universe.start, wanted, now_ns, universe.fetched_hours)
             if not gaps or gaps[-1].last != wanted:
                 continue
-            behind = f"{gaps[-1].sessions} sessions behind: {gaps[-1]} not stored whole"
+            behind = f"{count(gaps[-1].sessions, 'session')} behind: {gaps[-1]} not stored whole"
             found.append((str(series), behind, load_command(partitions, series, gaps[-1]), job_command(partitions, series, gaps[-1])))
     facts = {"series": len(_all_series(partitions)), "settling_minutes": universe.settling_minutes}
     return _result("up_to_date", found, dg.AssetCheckSeverity.WARN, facts, ("series", "what", "mdp", "command"))

@@ -23,19 +23,9 @@ from types import TracebackType
 
 from market_data_pipeline.domain.bar_types import NANOSECONDS
 from market_data_pipeline.domain.errors import ConfigurationError, StorageFailed
-from market_data_pipeline.domain.pacing import (
-    NOT_YET,
-    STRICT,
-    Decision,
-    Grant,
-    PacedRequest,
-    PacingProfile,
-    PastRequest,
-    Wait,
-    WaitingRequest,
-    decide,
-)
+from market_data_pipeline.domain.pacing import STRICT, Decision, Grant, PacingProfile, Wait, decide
 from market_data_pipeline.domain.pacing_budget import Budget, PacingUser, uses_of
+from market_data_pipeline.domain.pacing_windows import NOT_YET, PacedRequest, PastRequest, WaitingRequest
 from market_data_pipeline.pacing.clock import Timeline, Watch
 from market_data_pipeline.pacing.database import Database, Found, PostgresDatabase, SqliteDatabase, Transaction
 from market_data_pipeline.pacing.processes import Process

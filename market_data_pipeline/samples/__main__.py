@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.samples import write_samples
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"The sample files could not be written to {folder}: {error.strerror or error}. Name another folder: --out FOLDER")
     verb = "made" if written.made else "unchanged"
-    print(f"Sample data (invented prices): {written.files} files, {written.rows:,} bars in {written.folder}, {verb}.")
+    print(f"Sample data (invented prices): {count(written.files, 'file')}, {count(written.rows, 'bar')} in {written.folder}, {verb}.")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS, Int64s
 from market_data_pipeline.domain.errors import DiskFull, StorageFailed
+from market_data_pipeline.domain.words import agreeing, count
 
 _SPARE_BYTES = 16 << 20
 
@@ -122,7 +123,8 @@ class Spool:
     def _failed(self, error: OSError) -> DiskFull | StorageFailed:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull(
-                f"{self.folder} is full: {self.rows:,} rows were read. Nothing was written. Make room there, or set TMPDIR to a folder with more."
+                f"{self.folder} is full: {count(self.rows, 'row')} {agreeing(self.rows, 'was', 'were')} read. Nothing was written. "
+                "Make room there, or set TMPDIR to a folder with more."
             )
         return StorageFailed(
             f"Temporary files in {self.folder} failed: {error.strerror}. Nothing was written. Set TMPDIR to a folder that can be written to."

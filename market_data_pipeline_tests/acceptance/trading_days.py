@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +16,7 @@ from typing import Any
 from market_data_pipeline_tests.conftest import REPOSITORY
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 from market_data_pipeline_tests.orchestration.page import ENDED, Page, dagster_dev
+from market_data_pipeline_tests.processes import running
 from market_data_pipeline_tests.wall_clock import WallClock
 
 LOCATION = "market_data_pipeline"
@@ -223,21 +221,11 @@ def _code_server(root: Path, environment: Mapping[str, str]) -> Iterator[Path]:
     port = free_port()
     workspace = root / "workspace.yaml"
     workspace.write_text(f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {port}, location_name: {LOCATION}}}\n")
-    module = f"{LOCATION}.definitions"
-    command = [sys.executable, "-m", "dagster", "api", "grpc", "-m", module, "-h", "127.0.0.1", "-p", str(port), "--location-name", LOCATION]
+    served = ["api", "grpc", "-m", f"{LOCATION}.definitions", "-h", "127.0.0.1", "-p", str(port), "--location-name", LOCATION]
     log = root / "code-server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=output, stderr=output, start_new_session=True)
-        try:
-            _wait_until_listening(port, process, log)
-            yield workspace
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    with running("dagster", served, environment, log) as process:
+        _wait_until_listening(port, process, log)
+        yield workspace
 
 
 def _wait_until_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

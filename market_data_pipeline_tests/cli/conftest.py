@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from market_data_pipeline.cli.main import main
+from market_data_pipeline_tests.cli.legacy import INSTRUMENTS
+from market_data_pipeline_tests.cli.stored import AAPL_YAML
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
+from market_data_pipeline_tests.postgres.bar_tables import libpq
 
 TRACEBACK = "Traceback"
 
@@ -122,3 +125,29 @@ def gateway(simulator: RunningGateway, reach: Callable[[RunningGateway], Running
 def requests_for_bars(gateway: RunningGateway) -> int:
     """Return how many requests for bars a gateway has been asked so far."""
     return int(gateway.statistics()["requests"]["by_kind"].get("history", 0))
+
+
+@pytest.fixture
+def aapl_yaml() -> None:
+    """A file that defines AAPL, here."""
+    Path("aapl.yaml").write_text(AAPL_YAML)
+
+
+@pytest.fixture
+def definitions_of_legacy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that defines the instruments of the legacy table, here, and an environment that names no database."""
+    Path("instruments.yaml").write_text(INSTRUMENTS)
+    for name in ("MDP_POSTGRES_URL", "PGPASSWORD", "PGHOST", "PGUSER", "PGDATABASE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def migrate(mdp: Mdp, definitions_of_legacy: None, postgres_url: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Mdp:
+    """Migrate the table of this test's database."""
+    monkeypatch.setenv("MDP_POSTGRES_URL", libpq(postgres_url))
+
+    def run(*more: str | Path, **_: str) -> Ended:
+        given = [] if any(word in more for word in ("--map", "--instrument", "--venue")) else ["--venue", "NASDAQ"]
+        return mdp("migrate", "postgres", "--catalog", root, *given, *more)
+
+    return run

@@ -76,3 +76,10 @@ AAPL_YAML = """instruments:
     currency: USD
     price_precision: 2
 """
+
+
+def bars_stored(root: Path, series: Series = MINUTES) -> int:
+    catalog = Catalog.open(root)
+    rows = sum(row.rows for row in catalog.sessions(series))
+    catalog.ledger.close()
+    return rows

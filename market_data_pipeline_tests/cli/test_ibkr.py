@@ -126,7 +126,7 @@ def test_cleanup_frees_what_a_killed_process_left_and_nothing_else(mdp: Mdp, roo
     # A process that holds a client id, has leave for a request, and is killed.
     code = (
         "import sys, time\n"
-        "from market_data_pipeline.domain.pacing import PacedRequest\n"
+        "from market_data_pipeline.domain.pacing_windows import PacedRequest\n"
         "from market_data_pipeline.pacing import PacingTable, read_profile\n"
         "from market_data_pipeline.sources.ibkr import IbkrSettings\n"
         "from market_data_pipeline.sources.ibkr.client_ids import lease\n"

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
@@ -21,21 +19,9 @@ from market_data_pipeline.cli.import_csv import Conflicts, Preference
 from market_data_pipeline.ingest.import_csv import OnConflict, Prefer
 from market_data_pipeline_tests.cli.conftest import Ended, Mdp
 from market_data_pipeline_tests.cli.stored import AAPL_YAML, MINUTES, stored_sessions, write_csv
-from market_data_pipeline_tests.cli.terminal import Terminal
+from market_data_pipeline_tests.cli.week import WEEK, arguments, undeclared
 
-# Five open days.
-WEEK = ["2024-02-05", "2024-02-06", "2024-02-07", "2024-02-08", "2024-02-09"]
-CTRL_C, CTRL_D = b"\x03", b"\x04"
-
-
-def arguments(file: str | Path, root: Path, *more: str | Path) -> list[str | Path]:
-    series = ["--instrument", "AAPL.NASDAQ", "--bar", "1-MINUTE-LAST", "--timezone", "America/New_York", "--stamp", "open"]
-    return ["import-csv", file, *series, "--instruments", "aapl.yaml", "--catalog", root, *more]
-
-
-@pytest.fixture(autouse=True)
-def _definitions() -> None:
-    Path("aapl.yaml").write_text(AAPL_YAML)
+pytestmark = pytest.mark.usefixtures("aapl_yaml")
 
 
 def test_an_import_stores_definition_and_bars_and_says_so(mdp: Mdp, root: Path) -> None:
@@ -147,89 +133,6 @@ def test_bad_rows_can_be_left_out(mdp: Mdp, root: Path) -> None:
     assert ended.code == 0
     assert "2 bad rows left out; they are in " in ended.out
     assert "1 bar written, 3 rows read" in ended.out
-
-
-SitAt = Callable[[Sequence[str | Path]], Terminal]
-
-
-@pytest.fixture
-def sit_at() -> Iterator[SitAt]:
-    """Start commands on terminals."""
-    with ExitStack() as stack:
-
-        def start(arguments: Sequence[str | Path]) -> Terminal:
-            terminal = Terminal(arguments)
-            stack.callback(terminal.leave)
-            return terminal
-
-        yield start
-
-
-@pytest.fixture
-def overlap(mdp: Mdp, root: Path) -> Path:
-    """A file that has other values than the catalog for the first two days of the week, and a third day."""
-    mdp(*arguments(write_csv(Path("first.csv"), WEEK[:2]), root))
-    return write_csv(Path("second.csv"), WEEK[:3], price="190.00")
-
-
-def test_a_conflict_with_nobody_to_ask_is_a_question_unanswered(mdp: Mdp, root: Path, overlap: Path) -> None:
-    ended = mdp(*arguments(overlap, root, "--json"))
-    assert (ended.code, ended.json["error"]) == (3, "QuestionUnanswered")
-    assert "--on-conflict skip" in ended.err
-    assert stored_sessions(root) == WEEK[:2]
-
-
-@pytest.mark.parametrize(
-    ("choice", "counts"),
-    [
-        (["skip"], {"stored": 1, "skipped": 2}),
-        (["overwrite"], {"stored": 1, "replaced": 2}),
-        (["merge", "--prefer", "file"], {"stored": 1, "merged": 2}),
-    ],
-)
-def test_a_conflict_can_be_decided_beforehand(mdp: Mdp, root: Path, overlap: Path, choice: list[str], counts: dict[str, int]) -> None:
-    ended = mdp(*arguments(overlap, root, "--json", "--on-conflict", *choice))
-    assert {name: number for name, number in ended.json["sessions"].items() if number} == counts
-
-
-@pytest.mark.parametrize(("choice", "message"), [("fail", "Choose --on-conflict"), ("merge", "Choose --prefer stored or --prefer file")])
-def test_a_conflict_can_stop_the_import(mdp: Mdp, root: Path, overlap: Path, choice: str, message: str) -> None:
-    ended = mdp(*arguments(overlap, root, "--on-conflict", choice))
-    assert ended.code == 1
-    assert message in ended.err
-    assert stored_sessions(root) == WEEK[:2]
-
-
-def test_a_person_at_the_terminal_is_asked(sit_at: SitAt, root: Path, overlap: Path) -> None:
-    terminal = sit_at(arguments(overlap, root))
-    shown = terminal.read_until("What shall be done with them?")
-    assert "2 sessions of the file are stored with other bars:" in shown
-    assert "2024-02-05: 390 bars stored, 390 in the file; 390 that both have differ in value" in shown
-    assert "not here: values differ" in shown
-    terminal.type("merge")  # not offered: asked again
-    terminal.type("o")
-    assert terminal.end() == 0
-    assert "3 sessions (2024-02-05 to 2024-02-07): 1 stored, 2 replaced" in terminal.shown
-    assert "Reading and checking" in terminal.shown
-    assert stored_sessions(root) == WEEK[:3]
-
-
-def test_an_answer_that_does_not_come_changes_nothing(sit_at: SitAt, root: Path, overlap: Path) -> None:
-    terminal = sit_at(arguments(overlap, root))
-    terminal.read_until("What shall be done with them?")
-    terminal.press(CTRL_D)
-    assert terminal.end() == 3
-    assert "No answer was given; nothing was written." in terminal.shown
-    assert stored_sessions(root) == WEEK[:2]
-
-
-def test_ctrl_c_at_the_question_changes_nothing(sit_at: SitAt, root: Path, overlap: Path) -> None:
-    terminal = sit_at(arguments(overlap, root))
-    terminal.read_until("What shall be done with them?")
-    terminal.press(CTRL_C)
-    assert terminal.end() == 130
-    assert "Stopped. No session was stored." in terminal.shown
-    assert stored_sessions(root) == WEEK[:2]
 
 
 def test_ctrl_c_in_the_middle_leaves_whole_sessions(tmp_path: Path, root: Path, mdp: Mdp) -> None:
@@ -362,10 +265,6 @@ def test_real_bars_with_offsets_and_closes(mdp: Mdp, root: Path, market_data: Pa
     assert (ended.code, ended.json["bars_written"]) == (0, 45_238)
 
 
-def undeclared(file: Path, root: Path, *more: str | Path) -> list[str | Path]:
-    return ["import-csv", file, "--bar", "1-MINUTE-LAST", "--instruments", "aapl.yaml", "--catalog", root, *more]
-
-
 def test_a_week_of_minutes_needs_no_declaration(mdp: Mdp, root: Path) -> None:
     ended = mdp(*undeclared(write_csv(Path("aapl.csv"), WEEK), root, "--instrument", "AAPL.NASDAQ", "--json"))
     assert ended.code == 0
@@ -373,17 +272,6 @@ def test_a_week_of_minutes_needs_no_declaration(mdp: Mdp, root: Path) -> None:
     assert (told["layout"], told["time_zone"], told["stamp"]) == ("generic", "America/New_York", "open")
     assert any("first stamp of a session 09:30, last 15:59" in line for line in told["evidence"])
     assert stored_sessions(root) == WEEK
-
-
-def test_a_person_at_the_terminal_is_asked_for_what_the_file_does_not_tell(root: Path, sit_at: SitAt) -> None:
-    terminal = sit_at(undeclared(write_csv(Path("aapl.csv"), WEEK[:1]), root, "--instrument", "AAPL.NASDAQ"))
-    terminal.read_until("the value of --timezone]")
-    terminal.type("America/New_York")
-    terminal.read_until("the value of --stamp]")
-    terminal.type("1")
-    assert terminal.end() == 0
-    assert "1 session stored" in terminal.shown
-    assert stored_sessions(root) == WEEK[:1]
 
 
 def test_a_refused_file_defines_no_instrument(mdp: Mdp, root: Path) -> None:
@@ -401,7 +289,7 @@ def test_symbols_of_one_file_are_mapped_to_instruments(mdp: Mdp, root: Path) -> 
     ended = mdp(*undeclared(Path("two.csv"), root, "--map", "AAPL=AAPL.NASDAQ", "--map", "IBM=IBM.NYSE"))
     assert ended.code == 0
     assert ended.out.count("1 bar written") == 2
-    assert "1 rows of other symbols were left out" in ended.out
+    assert "1 row of other symbols was left out" in ended.out
 
 
 @pytest.mark.parametrize(

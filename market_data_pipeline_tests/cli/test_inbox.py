@@ -27,7 +27,9 @@ def inbox(tmp_path: Path) -> Path:
 def test_a_dry_run_says_what_would_be_imported(mdp: Mdp, inbox: Path) -> None:
     ended = mdp("inbox", "run", "--dry-run")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"would be imported  {NAME}: EUR/USD.IDEALPRO-1-DAY-MID-EXTERNAL, 1 bar in 1 session\n"
+    first, second = ended.out.splitlines()
+    assert first == f"would be imported  {NAME}: EUR/USD.IDEALPRO-1-DAY-MID-EXTERNAL, 1 bar in 1 session"
+    assert second.startswith("  read as generic, stamps are bar opens: the header names the columns: date, open, high, low, close;")
     assert (inbox / NAME).is_file()
 
 
@@ -36,6 +38,7 @@ def test_files_are_imported_and_moved(mdp: Mdp, inbox: Path) -> None:
     assert ended.code == 0
     (file,) = ended.json["files"]
     assert (file["what"], file["series"], file["bars_written"]) == ("imported", "EUR/USD.IDEALPRO-1-DAY-MID-EXTERNAL", 1)
+    assert (file["read_as"]["layout"], file["read_as"]["stamp"]) == ("generic", "open")
     assert file["moved_to"] == str(Path("data/inbox/done") / NAME)
     again = mdp("inbox", "run")
     assert (again.code, again.out) == (0, "Nothing lies in data/inbox.\n")

@@ -20,7 +20,7 @@ _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
     "docker compose -f deploy/docker-compose.yml up -d ib-gateway": RunElsewhere("needs Docker and an account; test_deploy.py reads the file"),
     "./dev check": RunElsewhere(".ci/run runs it before the tests"),
     "./dev bench": RunElsewhere("takes minutes; its figures are those of the machine"),
-    "./dev bench migrate": RunElsewhere("takes a while; its figures are those of the machine"),
+    "./dev bench m": RunElsewhere("takes a while; its figures are those of the machine"),
     "./dev bench scale": RunElsewhere("takes up to half an hour; its figures are those of the machine"),
     "./dev lock": RunElsewhere("asks the package index, and changes with it"),
     "source .venv/bin/activate": RunElsewhere("the environment is active here"),

@@ -154,7 +154,7 @@ def test_the_folder_drops_the_slash_as_nautilus_does() -> None:
     assert Series.parse("EUR/USD.IDEALPRO-15-MINUTE-MID-EXTERNAL").folder == "EURUSD.IDEALPRO-15-MINUTE-MID-EXTERNAL"
 
 
-@pytest.mark.parametrize("text", ["", "AAPL.NASDAQ", "AAPL.NASDAQ-1-MINUTE-LAST", "AAPL.NASDAQ-1-MINUTE-LAST-INTERNAL", "1-MINUTE-LAST-EXTERNAL"])
+@pytest.mark.parametrize("text", ["", "AAPL.NASDAQ", "AAPL.NASDAQ-1-MINUTE-LAST", "AAPL.NASDAQ-1-MINUTE-LAST-NEITHER", "1-MINUTE-LAST-EXTERNAL"])
 def test_what_is_no_external_bar_type_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidBarType, match=r"is not a bar type\. Write ID-STEP-UNIT-PRICE-EXTERNAL, for example AAPL"):
         Series.parse(text)

@@ -7,20 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_data_pipeline.domain.pacing import (
-    NOT_YET,
-    RELAXED,
-    STRICT,
-    Decision,
-    Kind,
-    PacedRequest,
-    PacingProfile,
-    PacingRules,
-    PastRequest,
-    WaitingRequest,
-    decide,
-)
+from market_data_pipeline.domain.pacing import RELAXED, STRICT, Decision, PacingProfile, PacingRules, decide
 from market_data_pipeline.domain.pacing_budget import uses_of
+from market_data_pipeline.domain.pacing_windows import NOT_YET, Kind, PacedRequest, PastRequest, WaitingRequest
 
 S = 10**9
 NOW = 10_000 * S

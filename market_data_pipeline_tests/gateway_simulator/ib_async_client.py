@@ -87,3 +87,20 @@ def run[R](conversation: Coroutine[Any, Any, R]) -> R:
             return await conversation
 
     return asyncio.run(within())
+
+
+async def three(opened: Session) -> list[list[BarData]]:
+    """Ask for three spans of ten minutes, of which the second goes wrong."""
+    return [await opened.bars(end=f"20240603-{hour}:00:00", duration="600 S", timeout=0.6) for hour in (15, 16, 17)]
+
+
+async def until_dropped(opened: Session, end: str) -> list[BarData] | None:
+    """Ask for bars; return them, or None if the connection ended first."""
+    dropped = asyncio.Event()
+    opened.ib.disconnectedEvent += dropped.set
+    waits = [asyncio.ensure_future(opened.bars(end=end, duration="600 S")), asyncio.ensure_future(dropped.wait())]
+    done, _ = await asyncio.wait(waits, timeout=5, return_when=asyncio.ALL_COMPLETED)
+    assert waits[1] in done, "the connection goes on"
+    waits[0].cancel()
+    answers = await asyncio.gather(waits[0], return_exceptions=True)
+    return answers[0] if isinstance(answers[0], list) else None

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ib_async import IB, Stock
+from ib_async import IB
 from ib_async.objects import BarData
 
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 from market_data_pipeline_tests.gateway_simulator.conftest import MONDAY_EVENING
-from market_data_pipeline_tests.gateway_simulator.ib_async_client import AAPL, Session, run, session
+from market_data_pipeline_tests.gateway_simulator.ib_async_client import AAPL, Session, run, session, three, until_dropped
 
 _REQUEST_CODES = {162: 1, 165: 2, 200: 3, 321: 4, 322: 5, 354: 6, 366: 7, 430: 8, 10090: 9, 10187: 10, 10197: 11, 10314: 12}
 _ENDING_CODES = {502: 21, 503: 22, 504: 23, 507: 24, 1300: 25, 326: 26}
@@ -58,11 +58,6 @@ def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     (folder / "scenario.yaml").write_text(_scenario(), encoding="utf-8")
     with start_gateway(folder, "--now", MONDAY_EVENING, "--no-pacing", "--scenario", str(folder / "scenario.yaml")) as running:
         yield running
-
-
-async def three(opened: Session) -> list[list[BarData]]:
-    """Ask for three spans of ten minutes, of which the second goes wrong."""
-    return [await opened.bars(end=f"20240603-{hour}:00:00", duration="600 S", timeout=0.6) for hour in (15, 16, 17)]
 
 
 def lengths(hurt: RunningGateway, client: int) -> tuple[list[int], Session]:
@@ -126,22 +121,10 @@ def test_some_notices_end_the_connection(hurt: RunningGateway, code: int, client
     async def go() -> list[tuple[int, int]]:
         async with session(hurt, client) as opened:
             assert len(await opened.bars(end="20240603-15:00:00", duration="600 S")) == 10
-            await _until_dropped(opened, "20240603-16:00:00")
+            await until_dropped(opened, "20240603-16:00:00")
             return [(request_id, told) for request_id, told, _ in opened.errors]
 
     assert run(go())[0] == (-1, code)
-
-
-async def _until_dropped(opened: Session, end: str) -> list[BarData] | None:
-    """Ask for bars; return them, or None if the connection ended first."""
-    dropped = asyncio.Event()
-    opened.ib.disconnectedEvent += dropped.set
-    waits = [asyncio.ensure_future(opened.bars(end=end, duration="600 S")), asyncio.ensure_future(dropped.wait())]
-    done, _ = await asyncio.wait(waits, timeout=5, return_when=asyncio.ALL_COMPLETED)
-    assert waits[1] in done, "the connection goes on"
-    waits[0].cancel()
-    answers = await asyncio.gather(waits[0], return_exceptions=True)
-    return answers[0] if isinstance(answers[0], list) else None
 
 
 @pytest.mark.parametrize("name", ["drop-before", "drop-middle", "drop-after"])
@@ -153,7 +136,7 @@ def test_the_connection_can_end_before_in_the_middle_of_and_after_an_answer(hurt
             received = []
             opened.ib.client.conn.hasData += lambda data: received.append(len(data))
             assert before
-            return await _until_dropped(opened, "20240603-16:00:00"), sum(received)
+            return await until_dropped(opened, "20240603-16:00:00"), sum(received)
 
     answer, received = run(go())
     assert (len(answer) if answer else 0) == (10 if name == "drop-after" else 0)
@@ -321,52 +304,6 @@ def test_faults_are_counted_and_told_per_request(hurt: RunningGateway) -> None:
     statistics = hurt.statistics()
     assert statistics["faults"]
     assert {one["fault"] for one in statistics["recent"] if one["client"] == 99} == {""}
-
-
-def test_a_login_screen_takes_the_connection_and_says_nothing(tmp_path: Path) -> None:
-    async def go(gateway: RunningGateway) -> int:
-        with pytest.raises(TimeoutError):
-            await IB().connectAsync(gateway.host, gateway.port, 1, timeout=0.5)
-        async with session(gateway) as opened:
-            return len(await opened.bars(duration="600 S", end="20240603-15:00:00"))
-
-    with start_gateway(tmp_path, "--now", MONDAY_EVENING, "--fault", "connect:1=login-screen") as gateway:
-        assert run(go(gateway)) == 10
-
-
-@pytest.mark.parametrize(("name", "code", "second"), [("outage-kept:0.4", 1102, 10), ("outage-lost:0.4", 1101, 0)])
-def test_the_broker_can_be_lost_and_come_back(tmp_path: Path, name: str, code: int, second: int) -> None:
-    """After 1102 what was asked is answered, after 1101 it must be asked again."""
-
-    async def go(gateway: RunningGateway) -> tuple[list[int], list[int], list[int]]:
-        async with session(gateway, 1) as opened, session(gateway, 2) as other:
-            got = [len(bars) for bars in await three(opened)]
-            await other.until(code)
-            return got, opened.codes, other.codes
-
-    with start_gateway(tmp_path, "--now", MONDAY_EVENING, "--no-pacing", "--fault", f"history:2={name}") as gateway:
-        got, codes, others = run(go(gateway))
-    assert got == [10, second, 10]
-    assert codes[:2] == [1100, code]
-    assert others == [1100, code]
-
-
-def test_the_gateway_can_restart(tmp_path: Path) -> None:
-    async def go(gateway: RunningGateway) -> int:
-        async with session(gateway, 1) as opened, session(gateway, 2) as other:
-            gone = asyncio.Event()
-            other.ib.disconnectedEvent += gone.set
-            await opened.bars(end="20240603-15:00:00", duration="600 S")
-            assert await _until_dropped(opened, "20240603-16:00:00") is None
-            await asyncio.wait_for(gone.wait(), 5)
-        with pytest.raises((ConnectionError, TimeoutError)):
-            await IB().connectAsync(gateway.host, gateway.port, 1, timeout=0.1)
-        await asyncio.sleep(0.6)
-        async with session(gateway, 1) as opened:
-            return len(await opened.bars(Stock("MSFT", "SMART", "USD"), end="20240603-15:00:00", duration="600 S"))
-
-    with start_gateway(tmp_path, "--now", MONDAY_EVENING, "--fault", "history:2=restart:0.5") as gateway:
-        assert run(go(gateway)) == 10
 
 
 @pytest.mark.slow

@@ -133,7 +133,7 @@ def test_conflicts_are_asked_about(tuesday_stored: Catalog, importing: Importing
 
 
 def test_where_nobody_can_be_asked_nothing_is_written(tuesday_stored: Catalog, importing: Importing) -> None:
-    with pytest.raises(QuestionUnanswered, match=r"1 of the file's sessions are stored with other bars: 2024-02-06.*--on-conflict skip"):
+    with pytest.raises(QuestionUnanswered, match=r"1 of the file's sessions is stored with other bars: 2024-02-06.*--on-conflict skip"):
         importing(M, OTHER)
     assert [row.session for row in tuesday_stored.sessions(AAPL)] == [TUESDAY]
 
@@ -173,7 +173,7 @@ def test_a_merge_takes_neither_of_two_values(catalog: Catalog, importing: Import
     with pytest.raises(ConflictingBars) as raised:
         importing(new.slice(0, 388), precision=fine, on_conflict=OnConflict.MERGE)
     said = str(raised.value)
-    assert "1 bars have one value in the catalog and another in the file (2024-02-06). Neither was taken; nothing was written." in said
+    assert "1 bar has one value in the catalog and another in the file (2024-02-06). Neither was taken; nothing was written." in said
     assert f"close {one}" in said
     assert f"close {other}" in said
     assert "Choose --prefer stored or --prefer file" in said

@@ -149,7 +149,7 @@ def test_a_bad_file_lies_beside_a_report_that_says_what_mends_it(catalog: Catalo
     assert done.moved_to == inbox.folder / "rejected" / NAME
     report = (inbox.folder / "rejected" / f"{NAME}.report.txt").read_text()
     assert "reason   BadRows" in report
-    assert "1 of 2 rows are bad" in report
+    assert "1 of 2 rows is bad" in report
     assert "line 2" in report
     assert f"mdp import-csv {done.moved_to} --instrument AAPL.NASDAQ --bar 1-MINUTE-LAST --catalog {catalog.root}" in report
     assert "--timezone America/New_York --stamp open --skip-bad-rows --accept-holes" in report

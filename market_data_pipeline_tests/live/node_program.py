@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nautilus_trader.adapters.interactive_brokers.common import IB
 from nautilus_trader.adapters.interactive_brokers.config import InteractiveBrokersDataClientConfig, InteractiveBrokersInstrumentProviderConfig
@@ -36,7 +36,7 @@ def build(settings: dict[str, Any]) -> TradingNode:
         ibg_port=settings["port"],
         ibg_client_id=settings["client_id"],
         use_regular_trading_hours=settings["use_rth"],
-        handle_revised_bars=False,
+        handle_revised_bars=settings["revised_bars"],
         connection_timeout=settings["connection_timeout_s"],
         request_timeout_secs=20,
         instrument_provider=InteractiveBrokersInstrumentProviderConfig(load_ids=instruments),
@@ -87,9 +87,15 @@ def _engine_tells(node: TradingNode) -> None:
     node.kernel.msgbus.subscribe("events.order.*", lambda event: journal.write("order", event=type(event).__name__))
 
 
-def _called(path: str) -> Callable[[TradingNode, dict[str, Any]], None]:
+class _Closes(Protocol):
+    """What `prepare` may return: closed once the node has stopped."""
+
+    def close(self) -> None: ...
+
+
+def _called(path: str) -> Callable[[TradingNode, dict[str, Any]], _Closes | None]:
     module, name = path.split(":")
-    found: Callable[[TradingNode, dict[str, Any]], None] = getattr(importlib.import_module(module), name)
+    found: Callable[[TradingNode, dict[str, Any]], _Closes | None] = getattr(importlib.import_module(module), name)
     return found
 
 
@@ -100,13 +106,14 @@ def main(configuration: Path) -> None:
     _engine_tells(node)
     if settings["stop_after_bars"]:
         stop_after(node, settings["stop_after_bars"])
-    if settings["prepare"] is not None:
-        _called(settings["prepare"])(node, settings["prepare_settings"])
+    prepared = None if settings["prepare"] is None else _called(settings["prepare"])(node, settings["prepare_settings"])
     journal.write("built")
     try:
         node.run()
     finally:
         journal.write("stopped")
+        if prepared is not None:
+            prepared.close()
         node.dispose()
     journal.write("disposed")
 

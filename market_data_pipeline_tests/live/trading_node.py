@@ -52,9 +52,11 @@ class NodeSettings:
         strategies: See `recorder` and `strategy`.
         client_id: Of the connection.
         use_rth: Whether bars of regular hours only are asked for.
+        revised_bars: Whether the client sends every change of a bar that is forming.
         connection_timeout_s: Seconds that the node waits for its clients.
         stop_after_bars: The node stops by itself when so many bars of each of these types were published; empty waits for `stop`.
-        prepare: `module:function`, called with the built node and `prepare_settings` before it runs; or None.
+        prepare: `module:function`, called with the built node and `prepare_settings` before it runs; what it returns is closed once the node
+            has stopped. Or None.
         prepare_settings: For `prepare`: catalog, settings of a warm-up, whatever it knows.
         data_engine: Fields of Nautilus' LiveDataEngineConfig.
         log_level: Of Nautilus' log, which is in `RunningNode.output`.
@@ -66,6 +68,7 @@ class NodeSettings:
     strategies: tuple[Mapping[str, Any], ...]
     client_id: int = 21
     use_rth: bool = True
+    revised_bars: bool = False
     connection_timeout_s: int = 30
     stop_after_bars: Mapping[str, int] = field(default_factory=dict)
     prepare: str | None = None

@@ -79,7 +79,7 @@ def write_csv(path: Path, instrument: str, days: tuple[dt.date, dt.date] = JANUA
 
 def places_of(root: Path) -> Places:
     """Return where a test's project has its things."""
-    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
 
 
 @dataclass
@@ -98,6 +98,7 @@ class Project:
             "MDP_CATALOG": str(self.root / "catalog"),
             "MDP_BACKTESTS": str(self.root / "results"),
             "MDP_INBOX": str(self.root / "inbox"),
+            "MDP_STRATEGIES": str(self.root / "strategies.yaml"),
         }
 
     @property

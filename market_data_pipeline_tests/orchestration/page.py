@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from market_data_pipeline_tests.conftest import REPOSITORY
+from market_data_pipeline_tests.processes import running
 
 _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
@@ -116,21 +113,11 @@ def dagster_dev(home: Path, environment: Mapping[str, str], workspace: Path | st
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = home / "dagster-dev.log"
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
-    settings = {**os.environ, **environment, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=settings, stdout=output, stderr=output, start_new_session=True)
-        try:
-            page = Page(f"http://127.0.0.1:{port}", log, process.pid)
-            _wait_until_loaded(page, process, log)
-            yield page
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    settings = {**environment, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    with running("dagster", ["dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)], settings, log) as process:
+        page = Page(f"http://127.0.0.1:{port}", log, process.pid)
+        _wait_until_loaded(page, process, log)
+        yield page
 
 
 def _wait_until_loaded(page: Page, process: subprocess.Popen[bytes], log: Path) -> None:

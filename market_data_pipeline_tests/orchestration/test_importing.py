@@ -96,7 +96,7 @@ def test_conflicts_fail_the_run_unless_it_is_said_what_to_do(project: Project) -
     lines[1] = ",".join([*row[:-1], "7"])
     path.write_text("\n".join(lines) + "\n")
     message = failure_of(run(project))
-    assert message.startswith("ConflictingBars: 1 of the file's sessions are stored with other bars: 2024-01-02.")
+    assert message.startswith("ConflictingBars: 1 of the file's sessions is stored with other bars: 2024-01-02.")
     assert "Nothing was written" in message
     fields = told(run(project, on_conflict="overwrite"))
     assert (fields["sessions_replaced"], fields["sessions_unchanged"]) == (1, 20)
@@ -107,7 +107,7 @@ def test_conflicts_fail_the_run_unless_it_is_said_what_to_do(project: Project) -
 def test_bad_rows_fail_the_run_or_are_set_aside(project: Project) -> None:
     path = project.root / FILE
     path.write_text(path.read_text() + "2024-01-31 16:00:00,1,x,1,1,1\n")
-    assert failure_of(run(project)).startswith("BadRows: AAPL.NASDAQ-5-MINUTE-LAST.csv: 1 of 1,639 rows are bad. Nothing was written.")
+    assert failure_of(run(project)).startswith("BadRows: AAPL.NASDAQ-5-MINUTE-LAST.csv: 1 of 1,639 rows is bad. Nothing was written.")
     assert project.catalog.series() == []
     fields = told(run(project, skip_bad_rows=True))
     assert (fields["rows_bad"], fields["sessions_stored"]) == (1, 21)

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.orchestration.migrating import MigratePostgres, migration_of
@@ -56,20 +57,27 @@ def test_a_bad_row_fails_the_run_with_its_id_after_the_others_are_stored(project
     result = migrate(project, url_variable="PRICES", venue="NASDAQ", bar="5-MINUTE-LAST")
     assert not result.success
     message = failure_of(result)
-    assert message.startswith("NotReconciled: NOT reconciled: 0 sessions differ, 1 of 2 symbols were refused.")
+    assert message.startswith("NotReconciled: NOT reconciled: 0 sessions differ, 1 of 2 symbols was refused.")
     assert "id 6, low" in message
     assert len(project.shown(BARS)) == 2
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ({"stamp": "middle"}, "stamp: 'middle' is none of open, close."),
-        ({"on_conflict": "ask"}, "on_conflict: 'ask' is none of fail, skip, overwrite, merge."),
-        ({"start": "2024-02-01", "end": "2024-01-01"}, "runs backwards"),
-    ],
-)
-def test_what_cannot_be_meant_is_said(config: dict[str, str], said: str) -> None:
-    with pytest.raises(MarketDataError) as raised:
-        migration_of(MigratePostgres(**config))  # type: ignore[arg-type]
-    assert said in str(raised.value)
+@pytest.mark.parametrize(("field", "value"), [("stamp", "middle"), ("on_conflict", "ask"), ("prefer", "file"), ("adjustment", "half")])
+def test_the_launchpad_refuses_what_is_no_choice(project: Project, field: str, value: str) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        migrate(project, **{field: value})
+
+
+def test_dates_that_run_backwards_are_said() -> None:
+    with pytest.raises(MarketDataError, match="runs backwards"):
+        migration_of(MigratePostgres(start="2024-02-01", end="2024-01-01"))
+
+
+def test_a_symbol_whose_series_another_process_writes_for_too_long_is_refused(project: Project, five_minutes: str) -> None:
+    asked = {"url_variable": "PRICES", "venue": "NASDAQ", "bar": "5-MINUTE-LAST", "adjustment": "split+dividend"}
+    series = Series.of("AAPL.NASDAQ", "5-MINUTE-LAST")
+    with series_lock(project.catalog.layout, series.folder, 10):
+        result = migrate(project, **asked, wait_s=0.2)
+    assert "1 of 2 symbols was refused" in failure_of(result)
+    assert "AAPL" in failure_of(result)
+    assert len(project.shown(BARS)) == 2  # MSFT's

@@ -85,7 +85,7 @@ def test_a_range_up_to_the_running_session_leaves_it_out(project: Project) -> No
     """The files have nothing of the newest session either, so the run says how many it was asked for."""
     newest, running = _open_ended(project)
     result = project.run("stocks_bars", f"{newest}|AAPL.NASDAQ", f"{running}|AAPL.NASDAQ")
-    assert "1 of 1 sessions could not be had" in _failure(result)
+    assert "1 of 1 session could not be had" in _failure(result)
 
 
 def test_the_running_session_alone_is_refused(project: Project) -> None:

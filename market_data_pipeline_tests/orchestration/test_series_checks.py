@@ -127,7 +127,7 @@ def test_a_series_is_behind_once_its_session_has_ended_and_settled(project: Proj
 
     assert behind("2024-01-31 20:30") == []
     assert behind("2024-02-01 01:10") == []
-    assert behind("2024-02-01 01:20") == ["1 sessions behind: 2024-01-31 (1 session) not stored whole"] * 2
+    assert behind("2024-02-01 01:20") == ["1 session behind: 2024-01-31 (1 session) not stored whole"] * 2
     assert behind("2024-02-05 20:00")[0].startswith("3 sessions behind: 2024-01-31 to 2024-02-02")
 
 

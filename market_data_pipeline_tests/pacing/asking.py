@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from market_data_pipeline.domain.pacing import STRICT, PacedRequest
+from market_data_pipeline.domain.pacing import STRICT
+from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.pacing import PacingTable
 
 

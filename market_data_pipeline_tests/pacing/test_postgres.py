@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from market_data_pipeline.domain.errors import ConfigurationError, StorageFailed
-from market_data_pipeline.domain.pacing import STRICT, Grant, PacedRequest, PacingRules, Wait
+from market_data_pipeline.domain.pacing import STRICT, Grant, PacingRules, Wait
+from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.pacing import PacingTable
 from market_data_pipeline_tests.pacing.test_processes import Run, check
 

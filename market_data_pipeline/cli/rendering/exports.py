@@ -79,7 +79,8 @@ def _remarks(one: Exported, place: Place) -> list[str]:
         text.append(f"  {count(selection.empty, 'session')} without bars, known to have none")
     if one.changed_meanwhile:
         text.append(
-            f"  {paint('note', 'yellow')}: the catalog changed meanwhile: {selection.bars:,} bars were there before. Export again to have one state"
+            f"  {paint('note', 'yellow')}: the catalog changed meanwhile: {count(selection.bars, 'bar')} "
+            f"{'was' if selection.bars == 1 else 'were'} there before. Export again to have one state"
         )
     return text
 

@@ -8,20 +8,18 @@ due.
 # No `from __future__ import annotations`: Dagster reads the annotations of schedules as they are.
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import dagster as dg
-import numpy as np
 
 from market_data_pipeline.calendars.endings import ends_as_fetched
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import NANOSECONDS, Series
 from market_data_pipeline.domain.sessions import Partitions, date_of
+from market_data_pipeline.orchestration.automation.due_times import MINUTE_NS, Due, DueTimes
 from market_data_pipeline.orchestration.automation.launchable import RELOAD, launchable
 from market_data_pipeline.orchestration.bars import bars_key
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -35,68 +33,40 @@ SESSIONS_BEFORE = 5
 """How many sessions before the newest are looked at, and loaded again where they are partial or missing."""
 
 SESSION_TAG = "market_data/session"
-_MINUTE_NS = 60 * NANOSECONDS
-# Crons are the clock times of these sessions: calendars end with the year after next, so that is some three years back and all to come.
-_DAYS_OF_CRONS = 5 * 366
 
 
 @lru_cache(maxsize=64)
 def due_ns(partitions: Partitions, hours: str, settling_s: int) -> Int64s:
     """Return when each partition is due: its end as fetched and the settling time, in whole minutes; UTC nanoseconds, shape (n,)."""
     due = ends_as_fetched(partitions, hours) + settling_s * NANOSECONDS
-    return -(-due // _MINUTE_NS) * _MINUTE_NS
+    return -(-due // MINUTE_NS) * MINUTE_NS
+
+
+def due_of(partitions: Partitions, hours: str, settling_s: int) -> DueTimes:
+    """Return when each session of a calendar and bar spec is due.
+
+    Args:
+        partitions: The sessions.
+        hours: `rth`, or `all` with pre-market and post-market hours.
+        settling_s: How long after the end of a session its bars are final.
+    """
+    return DueTimes(partitions.days, due_ns(partitions, hours, settling_s), partitions.calendar.time_zone)
 
 
 def session_to_load(partitions: Partitions, hours: str, tick_ns: int, settling_s: int) -> dt.date | None:
-    """Return the session that is due in the minute of a tick, or None. Every session is due in exactly one minute.
-
-    Args:
-        partitions: The sessions of a calendar and bar spec.
-        hours: `rth`, or `all` with pre-market and post-market hours.
-        tick_ns: When the tick was due, UTC nanoseconds.
-        settling_s: How long after the end of a session its bars are final.
-    """
-    due = due_ns(partitions, hours, settling_s)
-    position = int(np.searchsorted(due, tick_ns, side="right")) - 1
-    if position < 0 or tick_ns - int(due[position]) >= _MINUTE_NS:
-        return None
-    return date_of(partitions.days[position])
+    """Return the session that is due in the minute of a tick, UTC nanoseconds, or None. Every session is due in exactly one minute."""
+    return due_of(partitions, hours, settling_s).session_at(tick_ns)
 
 
 def why_nothing_is_due(partitions: Partitions, hours: str, tick_ns: int, settling_s: int) -> str:
     """Return in words what lies around a tick at which no session is due."""
-    due = due_ns(partitions, hours, settling_s)
-    newest = int(np.searchsorted(due, tick_ns, side="right")) - 1
-    zone = ZoneInfo(partitions.calendar.time_zone)
-
-    def when(position: int) -> str:
-        return f"{date_of(partitions.days[position])} (loaded from {_clock(int(due[position]), zone):%Y-%m-%d %H:%M %Z})"
-
-    before = f"No session of {partitions.calendar.name} has ended since {when(newest)}" if newest >= 0 else "No session has ended yet"
-    return f"{before}; the next one is {when(newest + 1)}." if newest + 1 < len(due) else f"{before}, the last one that its calendar knows."
+    before, after = due_of(partitions, hours, settling_s).around(tick_ns)
+    ended = "No session has ended yet" if before is None else f"No session of {partitions.calendar.name} has ended since {_loaded(before)}"
+    return f"{ended}, the last one that its calendar knows." if after is None else f"{ended}; the next one is {_loaded(after)}."
 
 
-def crons(partitions: Partitions, hours: str, settling_s: int) -> set[str]:
-    """Return crons, in the calendar's zone, that tick whenever a session is due; at some of their ticks none is."""
-    zone = ZoneInfo(partitions.calendar.time_zone)
-    weekdays: dict[tuple[int, int], set[int]] = defaultdict(set)
-    recent = partitions.days > partitions.days[-1] - _DAYS_OF_CRONS
-    for due in due_ns(partitions, hours, settling_s)[recent].tolist():
-        clock = _clock(due, zone)
-        weekdays[clock.hour, clock.minute].add(clock.isoweekday() % 7)  # cron's Sunday is 0
-    return {f"{minute} {hour} * * {_days(found)}" for (hour, minute), found in weekdays.items()}
-
-
-def _clock(ns: int, zone: ZoneInfo) -> dt.datetime:
-    return dt.datetime.fromtimestamp(ns // NANOSECONDS, zone)
-
-
-def _days(weekdays: set[int]) -> str:
-    numbers = sorted(weekdays)
-    if len(numbers) == 7:
-        return "*"
-    together = len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1
-    return f"{numbers[0]}-{numbers[-1]}" if together else ",".join(map(str, numbers))
+def _loaded(due: Due) -> str:
+    return f"{due.session} (loaded from {due.at:%Y-%m-%d %H:%M %Z})"
 
 
 def first_to_load(catalog: Catalog, universe: Universe, spec: str, session: dt.date) -> dt.date | None:
@@ -216,7 +186,7 @@ def _schedule(watchlist: Watchlist, after: AfterClose) -> dg.ScheduleDefinition:
     universe = after.partitions.universe
     settling_s = universe.settling_minutes * 60
     zone = universe.partitions(after.specs[0]).calendar.time_zone
-    ticks = set[str]().union(*(crons(universe.partitions(spec), universe.fetched_hours, settling_s) for spec in after.specs))
+    ticks = set[str]().union(*(due_of(universe.partitions(spec), universe.fetched_hours, settling_s).crons() for spec in after.specs))
 
     @dg.schedule(
         name=after.name,

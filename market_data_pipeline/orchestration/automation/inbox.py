@@ -13,6 +13,7 @@ from pydantic import Field
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.runs_under_way import UNFINISHED
 from market_data_pipeline.orchestration.brought_in import BroughtIn, as_table
@@ -165,7 +166,7 @@ def _line(done: "FileDone") -> str:
     if report is not None:
         sessions = report.stored + report.replaced + report.merged
         as_before = report.unchanged + report.skipped
-        numbers = f": {report.bars_written:,} bars of {sessions} sessions written, {as_before} sessions as before"
+        numbers = f": {count(report.bars_written, 'bar')} of {count(sessions, 'session')} written, {count(as_before, 'session')} as before"
         numbers += f"; read as {report.read_as}"
     why = f": {done.error}" if done.error is not None else ""
     where = f"; it lies in {done.moved_to} now" if done.moved_to is not None else ""

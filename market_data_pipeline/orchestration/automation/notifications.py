@@ -22,6 +22,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.domain.sessions import SessionRange, parse_date
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.mending import job_command, load_command
 from market_data_pipeline.orchestration.resources import place
@@ -257,12 +258,12 @@ def gap_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places: Pla
         standing = {str(series): [(gap.first, gap.last) for gap in ranges] for series, (_, ranges) in gaps.items()}
         if known is None:
             total = sum(gap.sessions for _, ranges in gaps.values() for gap in ranges)
-            said = f"First look: {total} sessions are missing of {len(gaps)} stored series. New ones are told."
+            said = f"First look: {count(total, 'session')} {agreeing(total, 'is', 'are')} missing of {len(gaps)} stored series. New ones are told."
             return dg.SensorResult(skip_reason=said, cursor=Known(standing, 0).to_cursor())
         notices = _notices(known, gaps)
         for line in (channel or Channel.of_environment()).tell(notices):
             context.log.warning(line)
-        said = f"Told of {len(notices)} new gaps." if notices else f"No new gap in {len(gaps)} stored series."
+        said = f"Told of {count(len(notices), 'new gap')}." if notices else f"No new gap in {len(gaps)} stored series."
         return dg.SensorResult(skip_reason=said, cursor=Known(standing, known.told + bool(notices)).to_cursor())
 
     return notify_gaps

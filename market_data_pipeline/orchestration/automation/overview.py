@@ -20,6 +20,7 @@ from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import NANOSECONDS, Series
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.domain.sessions import SessionRange
+from market_data_pipeline.domain.words import count
 from market_data_pipeline.orchestration.automation.gaps_to_fill import Running
 from market_data_pipeline.orchestration.automation.places import Places
 from market_data_pipeline.orchestration.automation.runs_under_way import UNFINISHED, runs_under_way
@@ -279,22 +280,22 @@ def _bars_said(series: Sequence[SeriesState], gap_filler_is_on: bool) -> str:
     if behind:
         missing = sum(one.missing for one in behind)
         parts.append(
-            f"{len(behind)} of {len(stored)} series {'has' if len(behind) == 1 else 'have'} gaps: {_count(missing, 'session')} missing or partial."
+            f"{len(behind)} of {len(stored)} series {'has' if len(behind) == 1 else 'have'} gaps: {count(missing, 'session')} missing or partial."
         )
         if not gap_filler_is_on:
             parts.append("The sensor gap_filler is off.")
     elif stored:
         parts.append(f"All {len(stored)} stored series are complete up to their newest session.")
     if new := len(series) - len(stored):
-        parts.append(f"Of {_count(new, 'series', '')} nothing is stored yet.")
+        parts.append(f"Of {count(new, 'series', 'series')} nothing is stored yet.")
     return " ".join(parts) or "The watchlist names no series."
 
 
 def _runs_said(under_way: Sequence[RunRow], failed: Sequence[RunRow]) -> Iterator[str]:
     if under_way:
-        yield f"{_count(len(under_way), 'run')} under way."
+        yield f"{count(len(under_way), 'run')} under way."
     yield (
-        f"{_count(len(failed), 'run')} failed in the last 24 hours, the newest: {failed[0].said}" if failed else "No run failed in the last 24 hours."
+        f"{count(len(failed), 'run')} failed in the last 24 hours, the newest: {failed[0].said}" if failed else "No run failed in the last 24 hours."
     )
 
 
@@ -302,8 +303,4 @@ def _backtests_said(backtests: Sequence[BacktestRow]) -> str:
     if not backtests:
         return "There are no backtest specs."
     current = sum(one.state == "up to date" for one in backtests)
-    return f"{current} of {_count(len(backtests), 'backtest')} up to date."
-
-
-def _count(number: int, word: str, plural: str = "s") -> str:
-    return f"{number:,} {word}{'' if number == 1 else plural}"
+    return f"{current} of {count(len(backtests), 'backtest')} up to date."

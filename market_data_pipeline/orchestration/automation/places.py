@@ -16,6 +16,7 @@ class Places:
         specs: Backtest specs, one YAML file each.
         inbox: Where a person puts files to be imported.
         results: Results of backtests.
+        strategies: The strategies of a live node, a YAML file; need not exist.
     """
 
     catalog: Path
@@ -23,3 +24,4 @@ class Places:
     specs: Path
     inbox: Path
     results: Path
+    strategies: Path

@@ -17,6 +17,7 @@ from market_data_pipeline.domain.coverage import Coverage, SessionAnswer
 from market_data_pipeline.domain.quality import HoleRule, judge, measure
 from market_data_pipeline.domain.sessions import Partitions, date_of
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.csv.reading import Reading, Wanted
 from market_data_pipeline.sources.csv.report import BadRowSummary
 from market_data_pipeline.tabular.spool import Spool
@@ -161,9 +162,10 @@ class CsvBars:
         if not len(days):
             return []
         example = self._closes[self._starts[days[0]]].astype("datetime64[ns]").astype("datetime64[s]")
+        bars = int(shut[days].sum())
         return [
             (
-                f"{int(shut[days].sum()):,} bars close while {calendar.name} is shut (the first at {example} UTC). "
-                "They are stored with the session that follows. If that is wrong, check --timezone and --stamp."
+                f"{count(bars, 'bar')} {agreeing(bars, 'closes', 'close')} while {calendar.name} is shut (the first at {example} UTC). "
+                f"{agreeing(bars, 'It is', 'They are')} stored with the session that follows. If that is wrong, check --timezone and --stamp."
             )
         ]

@@ -14,6 +14,7 @@ from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS, Series
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.csv.columns import FileColumns
 from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.kept import Closes, LineMap
@@ -78,7 +79,7 @@ class _Pass:
         self.price_decimals = 0
         self.size_decimals = 0
         self.volumes_unknown = 0
-        self.left_out: Counter[str] = Counter()
+        self.left_out: Counter[tuple[str, str]] = Counter()
 
     def read(self, number: int, columns: FileColumns, progress: Callable[[int], None] | None) -> None:
         """Read one file to its end."""
@@ -120,7 +121,7 @@ class _Pass:
             at = np.minimum(np.searchsorted(calendar.end_ns, closes, side="left"), len(calendar.days) - 1)
             shut = closes <= calendar.pre_ns[at]
         filled: npt.NDArray[np.bool_] = flat & shut
-        self.left_out["flat rows without volume while the venue is shut"] += int(filled.sum())
+        self.left_out["flat row", "without volume while the venue is shut"] += int(filled.sum())
         return filled
 
     def _keep(self, file: int, lines: Int64s, closes: Int64s, later: Int64s, values: list[Int64s]) -> None:
@@ -150,10 +151,19 @@ class _Pass:
             backwards = bool((np.diff(ordered.rows) < 0).all())
             notes.append(f"The rows run {'backwards' if backwards else 'in no order'}; they were sorted by time.")
         if ordered.collapsed:
-            notes.append(f"{ordered.collapsed:,} rows that several files hold with the same values were taken once.")
+            notes.append(
+                f"{count(ordered.collapsed, 'row')} that several files hold with the same values "
+                f"{agreeing(ordered.collapsed, 'was', 'were')} taken once."
+            )
         if self.volumes_unknown:
-            notes.append(f"{self.volumes_unknown:,} volumes of -1 (IBKR's sign for none) are taken as 0.")
-        notes += [f"{count:,} {what} were left out; they are no bars of this series." for what, count in self.left_out.items() if count]
+            notes.append(
+                f"{count(self.volumes_unknown, 'volume')} of -1 (IBKR's sign for none) {agreeing(self.volumes_unknown, 'is', 'are')} taken as 0."
+            )
+        notes += [
+            f"{count(rows, noun)} {what} {agreeing(rows, 'was', 'were')} left out: no bars of this series."
+            for (noun, what), rows in self.left_out.items()
+            if rows
+        ]
         return Reading(ordered, self.lines, self.faults, rows, self.price_decimals, self.size_decimals, notes)
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from market_data_pipeline.domain.errors import BadRows, StorageFailed
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.csv.columns import FileColumns, example_time, split_line
 from market_data_pipeline.sources.csv.faults import Fault
 from market_data_pipeline.sources.csv.lines import read_blocks
@@ -78,9 +79,9 @@ class BadRowReport:
         """Return counts and the first rows."""
         faults = self._reading.faults
         rules: dict[str, int] = {}
-        for rule, count in faults.counts.most_common():
+        for rule, number in faults.counts.most_common():
             words = self._words(rule, self._files[faults.files()[0]])
-            rules[words] = rules.get(words, 0) + count
+            rules[words] = rules.get(words, 0) + number
         shown = islice((row for file in faults.files() for row in self._rows(file, SHOWN)), SHOWN)
         return BadRowSummary(len(faults), self._reading.rows, rules, list(shown), rejects)
 
@@ -106,8 +107,8 @@ class BadRowReport:
         summary = self.summary([])
         names = ", ".join(columns.path.name for columns in self._files[:3]) + (" …" if len(self._files) > 3 else "")
         width = len(f"{max(summary.rules.values()):,}")
-        lines = [f"{names}: {summary.count:,} of {summary.rows:,} rows are bad. Nothing was written."]
-        lines += [f"  {count:>{width},}  {rule}" for rule, count in summary.rules.items()]
+        lines = [f"{names}: {summary.count:,} of {count(summary.rows, 'row')} {agreeing(summary.count, 'is', 'are')} bad. Nothing was written."]
+        lines += [f"  {number:>{width},}  {rule}" for rule, number in summary.rules.items()]
         lines.append("The first of them:" if summary.count > len(summary.first) else "They are:")
         lines += [f"  {row}" for row in summary.first]
         lines += self._ways_out()

@@ -28,6 +28,7 @@ _TIME_RULES = {TimeFault.EMPTY: Rule.NO_TIME, TimeFault.NOT_A_TIME: Rule.NOT_A_T
 
 # What a row says that holds no trade.
 BLANK = r"^\s*(nan|null|none)?\s*$"
+_EVENT_ROWS = ("row", "of a dividend or a split")
 _EVENT = r"\b(dividend|stock splits?)\b"
 _EVENT_ROW = re.compile(_EVENT, re.IGNORECASE)
 _ADJUSTED_DECIMALS = 9
@@ -54,7 +55,7 @@ class RowParser:
     """Parses the blocks of one file.
 
     Attributes:
-        left_out: Rows that are no bars and break no rule, by what they are: other symbols, times without trades, dividends.
+        left_out: Rows that are no bars and break no rule, by what they are, the noun apart: other symbols, times without trades, dividends.
         price_decimals: Most decimals met in a price that has too many; 0 if none has.
         size_decimals: The same for volumes.
         volumes_unknown: Rows whose volume is -1, IBKR's sign for a price that has none.
@@ -75,7 +76,7 @@ class RowParser:
         delimiter = re.escape(columns.delimiter.encode())
         field = rb'(?:"(?:[^"]|"")*"[^%b]*|[^"%b][^%b]*|)' % ((delimiter,) * 3)
         self._closed = re.compile(field + rb"(?:%b%b)*" % (delimiter, field))
-        self.left_out: Counter[str] = Counter()
+        self.left_out: Counter[tuple[str, str]] = Counter()
         self._only_symbol = columns.symbol
         self._event_rows: list[int] = []
         self.price_decimals = 0
@@ -110,7 +111,7 @@ class RowParser:
         if numbers:
             wrong = np.array(numbers, dtype=np.int64) - 1
             event = np.isin(wrong, np.array(self._event_rows, dtype=np.int64) - 1)
-            self.left_out["rows that tell of a dividend or a split"] += int(event.sum())
+            self.left_out[_EVENT_ROWS] += int(event.sum())
             self._faults.add(self._file, where[wrong[~event]], Rule.COLUMN_COUNT, ROW)
             where = np.delete(where, wrong)
         return table, where
@@ -120,14 +121,14 @@ class RowParser:
         if not table.num_rows:
             return table, lines
         if "symbol" in self._columns.positions:
-            table, lines = self._filtered(table, lines, self._is_other_symbol(table), "rows of other symbols")
+            table, lines = self._filtered(table, lines, self._is_other_symbol(table), ("row", "of other symbols"))
         event = pc.match_substring_regex(self._field(table, "open"), _EVENT, ignore_case=True)
-        table, lines = self._filtered(table, lines, event, "rows that tell of a dividend or a split")
+        table, lines = self._filtered(table, lines, event, _EVENT_ROWS)
         if self._columns.layout.blanks:
             blank = pc.match_substring_regex(self._field(table, "open"), BLANK, ignore_case=True)
             for name in ("high", "low", "close"):
                 blank = pc.and_(blank, pc.match_substring_regex(self._field(table, name), BLANK, ignore_case=True))
-            table, lines = self._filtered(table, lines, blank, "rows without prices (nothing was traded)")
+            table, lines = self._filtered(table, lines, blank, ("row", "without prices (nothing was traded)"))
         return table, lines
 
     def _is_other_symbol(self, table: pa.Table) -> pa.Array:
@@ -143,7 +144,7 @@ class RowParser:
             return pa.array(np.zeros(len(names), dtype=np.bool_))
         return pc.not_equal(names, self._columns.symbol)
 
-    def _filtered(self, table: pa.Table, lines: Int64s, drop: pa.Array, what: str) -> tuple[pa.Table, Int64s]:
+    def _filtered(self, table: pa.Table, lines: Int64s, drop: pa.Array, what: tuple[str, str]) -> tuple[pa.Table, Int64s]:
         count = pc.sum(drop).as_py() or 0
         if not count:
             return table, lines

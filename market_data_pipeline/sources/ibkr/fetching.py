@@ -16,6 +16,7 @@ from market_data_pipeline.domain.planning import PlannedRequest, halved, plan_re
 from market_data_pipeline.domain.request_sizes import RequestSizes, bar_seconds
 from market_data_pipeline.domain.sessions import date_of
 from market_data_pipeline.domain.source import Asked, NewsKind, SessionFailure, SourceNews
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.ibkr.asking import Asker, Tries
 from market_data_pipeline.sources.ibkr.bars import RawBars, raw_bars
 from market_data_pipeline.sources.ibkr.codes import NothingThere
@@ -119,7 +120,10 @@ class Fetch:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
         if self._rounded:
-            self._news.tell(NewsKind.NOTE, f"{self._rounded:,} bars had more decimals than the instrument and were rounded.")
+            self._news.tell(
+                NewsKind.NOTE,
+                f"{count(self._rounded, 'bar')} had more decimals than the instrument and {agreeing(self._rounded, 'was', 'were')} rounded.",
+            )
 
     def _give_up_if_dead(self, error: SourceError) -> None:
         """Stop where nobody answers any more: what is left would fail too, one time limit after the other, for hours.

@@ -28,6 +28,7 @@ from market_data_pipeline.domain.coverage import Coverage, Quality, SessionAnswe
 from market_data_pipeline.domain.quality import HoleRule, broken_rows, measure
 from market_data_pipeline.domain.sessions import Partitions, date_of
 from market_data_pipeline.domain.source import Precision, SessionFailure
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.ibkr.bars import Exact, Floats, Placed, RawBars, exact, place, table_of
 from market_data_pipeline.sources.ibkr.settings import ExcessDecimals, Hours
 
@@ -206,7 +207,8 @@ class Judge:
         else:
             example = str(rows[0][0])
         return (
-            f"{len(rows):,} bars have values with more decimals than the instrument (prices {precision.price}, sizes {precision.size}), "
+            f"{count(len(rows), 'bar')} {agreeing(len(rows), 'has', 'have')} values with more decimals than the instrument (prices "
+            f"{precision.price}, sizes {precision.size}), "
             f"for example {example}. To store them rounded: --excess-decimals round"
         )
 

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from market_data_pipeline.domain.pacing import Grant, PacedRequest, PacingProfile, Wait
+from market_data_pipeline.domain.pacing import Grant, PacingProfile, Wait
 from market_data_pipeline.domain.pacing_budget import Budget
+from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.domain.source import NewsKind
 from market_data_pipeline.pacing import PacingTable, read_profile
 from market_data_pipeline.sources.ibkr.news import News, in_words

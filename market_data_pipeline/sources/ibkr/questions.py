@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from market_data_pipeline.domain.bar_types import NANOSECONDS, Aggregation, BarSpec, PriceType
 from market_data_pipeline.domain.errors import InvalidBarType, SourceRefused
-from market_data_pipeline.domain.pacing import PacedRequest
+from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.domain.request_sizes import bar_seconds
 from market_data_pipeline.sources.ibkr.settings import Hours
 

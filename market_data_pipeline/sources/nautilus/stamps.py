@@ -16,6 +16,7 @@ import numpy.typing as npt
 from market_data_pipeline.domain.bar_table import Int64s
 from market_data_pipeline.domain.bar_types import DAY_NS
 from market_data_pipeline.domain.sessions import Partitions
+from market_data_pipeline.domain.words import agreeing, count
 
 _Mask = npt.NDArray[np.bool_]
 # Two sessions that begin, and two that end, exactly with the venue's hours are no accident where the other reading never has both.
@@ -88,8 +89,9 @@ def _ends(ts_event: Int64s, ts_init: Int64s, partitions: Partitions, told: Stamp
     length = partitions.spec.length_ns
     early = ts_init - ts_event == length - 1
     stamps = np.where(early, ts_init + 1, np.where(ts_init == ts_event, ts_init, ts_event))
+    ahead = int(early.sum())
     closes, known = np.where(early, stamps, 0), early.copy()
-    notes = [f"{int(early.sum()):,} bars close one nanosecond early"] if early.any() else []
+    notes = [f"{count(ahead, 'bar')} {agreeing(ahead, 'closes', 'close')} one nanosecond early"] if ahead else []
     rest = ~early
     if not rest.any():
         return Stamps(closes, known, tuple(notes), 0, None)
@@ -140,11 +142,16 @@ def _decide(edges: Mapping[StampEnd, _Edges]) -> tuple[StampEnd | None, str]:
         mine, theirs = edges[end], edges[other]
         if mine.both >= _EDGES_NEEDED and not theirs.both and mine.outside <= theirs.outside:
             return end, f"as {end}s {_told(mine)}, as {other}s {_told(theirs)}"
-    return None, "; ".join(f"as {end}s {_told(one)} and {one.outside:,} bars lie outside of them" for end, one in edges.items())
+    return None, "; ".join(
+        f"as {end}s {_told(one)} and {count(one.outside, 'bar')} {agreeing(one.outside, 'lies', 'lie')} outside of them" for end, one in edges.items()
+    )
 
 
 def _told(edges: _Edges) -> str:
-    return f"{edges.begin:,} sessions begin and {edges.end:,} end exactly with the venue's hours"
+    return (
+        f"{count(edges.begin, 'session')} {agreeing(edges.begin, 'begins', 'begin')} and {edges.end:,} "
+        f"{agreeing(edges.end, 'ends', 'end')} exactly with the venue's hours"
+    )
 
 
 def _dates(ts_event: Int64s, ts_init: Int64s, partitions: Partitions, told: StampEnd | None) -> Stamps:

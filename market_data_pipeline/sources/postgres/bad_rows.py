@@ -17,6 +17,7 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import BadRows, StorageFailed
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.postgres.table import BarsTable, Identity, rejects_name
 from market_data_pipeline.tabular.rules import CODES, FIELDS, MINUTE_NS, ROW, RULES, Marks, Rule, grid_of
 
@@ -87,9 +88,9 @@ class BadRowReport:
         told = self._bad.counts.most_common()
         width = len(f"{max(self._bad.counts.values()):,}")
         shown = list(self._told(SHOWN))
-        head = f"{self._table.name} {self._symbol}: {len(self._bad):,} of {self._rows:,} rows are bad."
+        head = f"{self._table.name} {self._symbol}: {len(self._bad):,} of {count(self._rows, 'row')} {agreeing(len(self._bad), 'is', 'are')} bad."
         lines = [f"{head} Nothing of {self._series.instrument_id} was written."]
-        lines += [f"  {count:>{width},}  {self._words(rule)}" for rule, count in told]
+        lines += [f"  {number:>{width},}  {self._words(rule)}" for rule, number in told]
         lines.append("The first of them:" if len(self._bad) > len(shown) else "They are:")
         lines += [f"  {self._table.shape.identity_name} {identity}, {column} {value!r}: {rule}" for identity, column, rule, value, _ in shown]
         if self._bad.counts[Rule.PRECISION]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from market_data_pipeline.domain.errors import SourceRefused
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.postgres.connecting import Database, open_connection
 from market_data_pipeline.sources.postgres.table import BarsTable
 
@@ -37,7 +38,8 @@ def mark_deprecated(database: Database, table: BarsTable, text: str, rows: int) 
         found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(shape.relation)).fetchone()
         if found is None or found[0] != rows:
             raise SourceRefused(
-                f"{table.name} has {found[0] if found else 0:,} rows now, and {rows:,} were migrated: it is still written to, so it was not marked. "
+                f"{table.name} has {count(found[0] if found else 0, 'row')} now, and {rows:,} {agreeing(rows, 'was', 'were')} "
+                "migrated: it is still written to, so it was not marked. "
                 "Stop what writes it, and run the same command again."
             )
         row = connection.execute(

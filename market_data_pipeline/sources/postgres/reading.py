@@ -15,6 +15,7 @@ from market_data_pipeline.domain.bar_types import DAY_NS, Aggregation, Series
 from market_data_pipeline.domain.errors import SourceRefused
 from market_data_pipeline.domain.sessions import Partitions, day_number
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.domain.words import agreeing, count
 from market_data_pipeline.sources.postgres.absences import Absences
 from market_data_pipeline.sources.postgres.bad_rows import BadRowLog
 from market_data_pipeline.sources.postgres.shape import Stamp
@@ -115,9 +116,10 @@ class RowReader:
         if self._shut:
             example = np.datetime64(self._shut_example, "ns").astype("datetime64[s]")
             self._found.notes.append(
-                f"{self._shut:,} bars close while {self._partitions.calendar.name} is shut (the first at {example} "
-                "UTC). They are stored with the session "
-                "that follows. If that is wrong, check --timezone and --stamp."
+                f"{count(self._shut, 'bar')} {agreeing(self._shut, 'closes', 'close')} while {self._partitions.calendar.name} is shut "
+                f"(the first at {example} "
+                f"UTC). {agreeing(self._shut, 'It is', 'They are')} stored with the session that follows. If that is wrong, check "
+                "--timezone and --stamp."
             )
         return self._found
 

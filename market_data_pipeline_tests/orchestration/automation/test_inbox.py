@@ -88,7 +88,7 @@ def test_a_bad_file_fails_the_run_and_lies_beside_its_report(project: Project) -
     (run,) = ticking(project).tick().runs
     result = execute(project, run)
     assert not result.success
-    assert "1 of 1 files of the inbox were rejected" in failure_of(result)
+    assert "1 of 1 file of the inbox was rejected" in failure_of(result)
     report = (project.root / "inbox" / "rejected" / f"{NAME}.report.txt").read_text()
     assert "line 3" in report
     assert f"mdp import-csv {project.root / 'inbox' / 'rejected' / NAME} --instrument AAPL.NASDAQ --bar 5-MINUTE-LAST" in report

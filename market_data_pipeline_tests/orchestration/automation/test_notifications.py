@@ -223,7 +223,7 @@ class Gaps:
     def __init__(self, project: Project, channel: Channel) -> None:
         watchlist = read_watchlist(project.root / "watchlist.yaml")
         root = project.root
-        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
         self.parts = [universe_parts(watchlist, name) for name in watchlist.universes]
         self._sensor = gap_sensor(watchlist, self.parts, places, channel)
         self._project = project
@@ -247,12 +247,12 @@ def test_a_new_gap_is_told_once_with_its_command_and_again_when_it_comes_back(pr
     project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-30|AAPL.NASDAQ")
     file = project.root / "n.jsonl"
     gaps = Gaps(project, Channel(file, server.url))
-    assert gaps.tick() == "First look: 1 sessions are missing of 1 stored series. New ones are told."
+    assert gaps.tick() == "First look: 1 session is missing of 1 stored series. New ones are told."
     assert gaps.tick() == "No new gap in 1 stored series."
     remove(project, dt.date(2024, 1, 10))
     remove(project, dt.date(2024, 1, 11))
     before = gaps.cursor
-    assert gaps.tick() == "Told of 1 new gaps."
+    assert gaps.tick() == "Told of 1 new gap."
     (line,) = lines(file)
     assert (line["series"], line["first"], line["last"], line["sessions"]) == (str(AAPL), "2024-01-10", "2024-01-11", 2)
     assert line["mdp"].startswith("mdp import-csv csv/AAPL.NASDAQ-5-MINUTE-LAST.csv")
@@ -279,7 +279,7 @@ def test_while_the_catalog_cannot_be_read_nothing_is_told_and_nothing_is_forgott
     with unreadable_ledger(project):
         assert gaps.tick().startswith("The catalog cannot be read")
         assert lines(project.root / "n.jsonl") == []
-    assert gaps.tick() == "Told of 1 new gaps."
+    assert gaps.tick() == "Told of 1 new gap."
 
 
 @tries("notify_gaps", Situation.RESTART)
@@ -292,7 +292,7 @@ def test_a_gap_that_came_while_nothing_ran_is_told_once_after_the_start(project:
     with started(project.root) as again:
         after = Gaps(again, Channel(file, None))
         after.cursor = before.cursor
-        assert after.tick() == "Told of 1 new gaps."
+        assert after.tick() == "Told of 1 new gap."
         assert after.tick() == "No new gap in 1 stored series."
     assert [line["first"] for line in lines(file)] == ["2024-01-10"]
 

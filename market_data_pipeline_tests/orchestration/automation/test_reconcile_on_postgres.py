@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from market_data_pipeline_tests.orchestration.automation.test_reconcile import BARS, KEY, bar_files, events, import_outside, materialized, ticking
+from market_data_pipeline_tests.orchestration.automation.reconciling import (
+    BARS,
+    KEY,
+    bar_files,
+    events,
+    import_outside,
+    materialized,
+    take_away_and_bring_back,
+    ticking,
+)
 from market_data_pipeline_tests.orchestration.conftest import Project
 
 
@@ -15,17 +24,7 @@ def test_what_comes_and_goes_outside_dagster_is_shown_and_wiped(postgres_project
     assert sensor.tick().said == "The page shows what the catalog holds."
     assert events(project) == materialized(project) == 21
 
-    taken = bar_files(project)[3]
-    content = taken.read_bytes()
-    taken.unlink()
-    assert sensor.tick().said == f"1 partition of {BARS} not in the catalog any more, wiped."
-    assert "2024-01-05|AAPL.NASDAQ" not in project.instance.get_materialized_partitions(KEY)
-    assert materialized(project) == 20
-    assert sensor.tick().said == "The page shows what the catalog holds."
-
-    taken.write_bytes(content)
-    assert sensor.tick().said == f"1 session of {BARS} stored outside Dagster, shown now."
-    assert materialized(project) == 21
+    take_away_and_bring_back(project, sensor)
 
 
 def test_a_wipe_leaves_the_log_of_the_run_whole(postgres_project: Project) -> None:

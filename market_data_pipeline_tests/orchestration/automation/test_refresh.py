@@ -29,7 +29,7 @@ class Sensor:
     def __init__(self, project: Project) -> None:
         watchlist = read_watchlist(project.root / "watchlist.yaml")
         root = project.root
-        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
         self._project = project
         self._sensor = refresh_sensor(watchlist, [universe_parts(watchlist, name) for name in watchlist.universes], places)
         self.cursor: str | None = None

@@ -53,7 +53,7 @@ class Loader:
         watchlist = read_watchlist(project.root / "watchlist.yaml")
         parts = [universe_parts(watchlist, name) for name in watchlist.universes]
         root = project.root
-        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+        places = Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
         self.sensor = watchlist_loads_sensor(parts, places)
 
     def tick(self) -> list[Launch] | str:

@@ -29,7 +29,7 @@ Asked = list[dg.AddDynamicPartitionsRequest]
 
 def places_of(project: Project) -> Places:
     root = project.root
-    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
 
 
 def evaluate(project: Project) -> tuple[str, Asked]:

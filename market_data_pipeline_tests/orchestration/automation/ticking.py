@@ -17,7 +17,7 @@ from market_data_pipeline_tests.orchestration.conftest import Project
 def places_of(project: Project) -> Places:
     """Return where a project keeps things."""
     root = project.root
-    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results")
+    return Places(root / "catalog", root / "watchlist.yaml", root / "backtests", root / "inbox", root / "results", root / "strategies.yaml")
 
 
 def loaded(project: Project) -> tuple[Watchlist, list[UniverseParts]]:

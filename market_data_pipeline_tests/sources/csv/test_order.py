@@ -83,7 +83,7 @@ def test_a_copy_within_a_file_is_bad_even_where_another_file_has_it(read: Read) 
     bars = read(HEADER + MINUTES[0] + MINUTES[0], HEADER + MINUTES[0] + MINUTES[1], skip_bad_rows=True)
     assert [(row.file, row.line) for row in bars.bad_rows.first] == [("a.csv", 3)]
     assert closes(bars) == utc("2024-01-02 00:01", "2024-01-02 00:02")
-    assert bars.warnings == ["1 rows that several files hold with the same values were taken once."]
+    assert bars.warnings == ["1 row that several files hold with the same values was taken once."]
 
 
 def test_a_file_named_twice_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -172,7 +172,7 @@ def test_rows_that_tell_of_a_dividend_are_left_out_and_counted(read: Read) -> No
     bars = read(header + rows, bars="AAPL.NASDAQ-1-DAY-LAST", stamp=None)
     assert opens(bars) == utc("2024-02-08", "2024-02-09")
     assert table(bars).volume.tolist() == [7, 1000]
-    assert any("1 rows that tell of a dividend" in warning for warning in bars.warnings)
+    assert any("1 row of a dividend" in warning for warning in bars.warnings)
 
 
 def test_rows_of_one_symbol_are_taken_where_it_is_named(read: Read, tmp_path: Path) -> None:

@@ -111,3 +111,25 @@ def test_ctrl_c_ends_a_process_cleanly(tmp_path: Path) -> None:
         assert (child.returncode, errors) == (130, "")
         assert time.monotonic() - started < 3
         assert wait_until(lambda: nothing_open(gateway))
+
+
+class Enough(Exception):
+    """What a watcher raises."""
+
+
+def test_a_watcher_ends_a_wait_for_bars_and_the_gateway_can_be_asked_again(tmp_path: Path) -> None:
+    until = time.monotonic() + 0.5
+
+    def look() -> None:
+        if time.monotonic() > until:
+            raise Enough
+
+    with simulated(tmp_path, "--fault", "history:1-4=silence", request_timeout_s=120.0) as (process, gateway):
+        started = time.monotonic()
+        with gateway.watched(look), pytest.raises(Enough):
+            list(IbkrSource(gateway, MINUTE).fetch(ASKED))
+        with gateway.watched(look), pytest.raises(Enough):
+            list(IbkrSource(gateway, MINUTE).fetch(ASKED))
+        assert time.monotonic() - started < 60
+        assert wait_until(lambda: nothing_open(process), 30)
+        assert gateway.now_ns() > 0

@@ -182,7 +182,7 @@ def test_excess_decimals_fail_their_session_and_name_the_way_out() -> None:
     bars.values[3, :4] = 100.125
     failure = judge().answer(FRIDAY, seen(bars), LATER)
     assert isinstance(failure, SessionFailure)
-    assert "1 bars have values with more decimals than the instrument (prices 2, sizes 0), for example 100.125" in failure.reason
+    assert "1 bar has values with more decimals than the instrument (prices 2, sizes 0), for example 100.125" in failure.reason
     assert "--excess-decimals round" in failure.reason
 
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from market_data_pipeline.domain.pacing import PacedRequest
+from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.domain.source import SourceNews
 from market_data_pipeline.sources.ibkr import IbkrSettings
 from market_data_pipeline.sources.ibkr.news import News

@@ -10,7 +10,8 @@ import pytest
 from market_data_pipeline_tests.cli.conftest import Mdp
 from market_data_pipeline_tests.sources.csv.files.__main__ import HERE
 from market_data_pipeline_tests.sources.csv.files.conftest import Import
-from market_data_pipeline_tests.sources.csv.files.refused import REFUSALS, Refusal
+from market_data_pipeline_tests.sources.csv.files.refusal import Refusal
+from market_data_pipeline_tests.sources.csv.files.refused import REFUSALS
 
 
 def assert_refused(refusal: Refusal, import_: Import, run: Mdp | None = None) -> None:
