@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ import pytest
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions, define
 from market_data_pipeline.catalog.reconcile import BadFiles
+from market_data_pipeline.domain.errors import MarketDataError
+from market_data_pipeline.gateway_simulator.market.directory import Directory
+from market_data_pipeline.gateway_simulator.scenario import Scenario
+from market_data_pipeline.live.strategies_file import read_strategies
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.catalog.bar_making import AAPL, WEEK, answer, store
 from market_data_pipeline_tests.cli.stored import AAPL_YAML
 from market_data_pipeline_tests.reliability.crash_harness import REPOSITORY, Crashing
@@ -113,6 +119,28 @@ def test_yaml_files(here: Path, crashing: Crashing, kind: str, count: int) -> No
     fuzz.run(command, {**files, "made.yaml": content})
     for made in many_damaged(f"{SEED} {kind}", content, count):
         fuzz.run(command, {**files, "made.yaml": made})
+
+
+_STRATEGIES = (REPOSITORY / "config" / "strategies.yaml").read_bytes()
+_CONTRACTS = (REPOSITORY / "market_data_pipeline" / "gateway_simulator" / "market" / "contracts.yaml").read_bytes()[:4_000]
+# Files that no command reads and comes to an end: the reader of each.
+READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
+    "strategies": (_STRATEGIES, read_strategies),
+    "scenario": (_SCENARIO, lambda path: Scenario.read(path, [])),
+    "contracts": (_CONTRACTS, Directory.read),
+}
+
+
+@_often
+@pytest.mark.parametrize("kind", READERS)
+def test_yaml_files_of_what_runs_for_ever(tmp_path: Path, kind: str, count: int) -> None:
+    content, read = READERS[kind]
+    file = tmp_path / "made.yaml"
+    for made in many_damaged(f"{SEED} {kind}", content, count * 5):
+        file.write_bytes(made)
+        tally.count("fuzz cases")
+        with suppress(MarketDataError):
+            read(file)
 
 
 _YAML_BOMBS = {
