@@ -31,7 +31,7 @@ type _Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
 URL_FILE = "ledger.url"
 _WITHOUT = "without that file, a SQLite file takes its place, made anew from the bar files."
 _ONE_LINE = f"Write the URL of a database of this catalog alone, for example postgresql+psycopg://user@host/database; {_WITHOUT}"
-_MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
+MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
 _BUSY_S = 30.0
 # SQLite calls it an I/O error where there is no room for the file that its readers share.
 _FULL_BYTES = 1 << 20
@@ -114,9 +114,7 @@ class SqliteDatabase:
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR and shutil.disk_usage(self.file.parent).free < _FULL_BYTES:
                     raise _disk_full(f"The ledger {self.file}") from error
-                raise _failure(
-                    f"The ledger {self.file}", error, "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
-                ) from error
+                raise _failure(f"The ledger {self.file}", error, MADE_ANEW) from error
 
     def close(self) -> None:
         """Let go of the file."""
