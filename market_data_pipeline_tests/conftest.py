@@ -8,12 +8,13 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.browser import Browser
 from market_data_pipeline_tests.postgres import PostgresServer, start_postgres
 
@@ -52,6 +53,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, marker in _MARKED_BY_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Count what a test did to the project."""
+    tally.begin()
+    try:
+        yield
+    finally:
+        tally.hand_over(item)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what all tests together did to the project."""
+    told = tally.lines(*(tally.total(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed")))
+    if told:
+        terminalreporter.section("reliability")
+        for line in told:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -182,6 +182,12 @@ def write_atomically(folder: Path, name: str, content: pa.Buffer | bytes) -> os.
     return stat
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Remove temporary files of a writer that was killed. Only while holding the lock under which files of the folder are written."""
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        path.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

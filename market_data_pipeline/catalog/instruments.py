@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from market_data_pipeline.catalog.bar_format import sync_folder, write_atomically
+from market_data_pipeline.catalog.bar_format import clear_leftovers, sync_folder, write_atomically
 from market_data_pipeline.catalog.instrument_files import (
     CURRENT,
     FOLDERS,
@@ -179,6 +179,8 @@ class InstrumentStore:
         changes = differences(before, after)
         file = self._own_file(instrument_id, after)
         try:
+            for folder in (file.parent, versions_folder(self.root, instrument_id)):
+                clear_leftovers(folder)
             # The version first: should the power go between the two, the next attempt finds it and does not write it again.
             if before is None or changes:
                 self._keep_version(before, InstrumentVersion(instrument_id, now_ns, source, changes, after))
@@ -198,8 +200,11 @@ class InstrumentStore:
             file = self._file_of(version.instrument_id)
             since = min(file.stat().st_mtime_ns if file is not None else 0, version.valid_from_ns - 1)
             write_version(folder, InstrumentVersion(version.instrument_id, since, FOUND, (), before))
-        if not kept or kept[-1].definition != version.definition:
+        if not kept:
             write_version(folder, version)
+        elif kept[-1].definition != version.definition:
+            # A clock that was set back must not put the newest version before an older one.
+            write_version(folder, replace(version, valid_from_ns=max(version.valid_from_ns, kept[-1].valid_from_ns + 1)))
 
     def _stands_alone(self, instrument_id: str, table: pa.Table) -> bool:
         """Return whether exactly this is stored, and nothing else that Nautilus would read for the id."""

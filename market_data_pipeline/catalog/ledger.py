@@ -12,17 +12,28 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple
 from pathlib import Path
 
-import numpy as np
-
-from market_data_pipeline.catalog.ledger_database import Database, Found, SqliteDatabase, Transaction, UrlDatabase, Values
+from market_data_pipeline.catalog.ledger_database import Database, SqliteDatabase, Transaction, UrlDatabase, Values
+from market_data_pipeline.catalog.ledger_rows import (
+    ROW_COLUMNS,
+    SERIES_COLUMNS,
+    SeriesRow,
+    SessionRow,
+    content,
+    day_in,
+    read_rows,
+    series_row,
+    session_row,
+)
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Coverage
 from market_data_pipeline.domain.errors import StorageFailed
 from market_data_pipeline.domain.sessions import day_number
 from market_data_pipeline.domain.source import Precision
+
+__all__ = ["SCHEMA_VERSION", "UNSETTLED", "Ledger", "SeriesRow", "SessionRow"]
 
 SCHEMA_VERSION = 1
 UNSETTLED = -1
@@ -47,98 +58,10 @@ _TABLES = (
 _CODES = {Coverage.COMPLETE: "1", Coverage.EMPTY: "2", Coverage.PARTIAL: "3"}
 
 
-@dataclass(frozen=True)
-class SessionRow:
-    """What the ledger keeps of one stored session.
-
-    Attributes:
-        day: Day number of the session's date (days since 1970-01-01).
-        coverage: `complete`, `empty` or `partial`.
-        rows: Bars.
-        first_open_ns: Open of the first bar, UTC nanoseconds; None without bars.
-        last_close_ns: Close of the last bar, UTC nanoseconds; None without bars.
-        bytes: The session's share of its file.
-        fingerprint: `BarTable.fingerprint` of the session's bars.
-        source: Where they come from.
-        asked: What was asked.
-        stored_at_ns: When, UTC nanoseconds.
-        expected: Bars that regular hours could hold.
-        regular: Bars in regular hours.
-        longest_absence_s: Longest stretch of regular hours without a bar.
-        file: Name of the file in the series' folder.
-        file_size: Its size when it was checked.
-        file_mtime_ns: Its change time when it was checked; 0 where several files hold the session.
-        file_hash: `content_hash` of its bytes.
-    """
-
-    day: int
-    coverage: Coverage
-    rows: int
-    first_open_ns: int | None
-    last_close_ns: int | None
-    bytes: int
-    fingerprint: str
-    source: str
-    asked: str
-    stored_at_ns: int
-    expected: int
-    regular: int
-    longest_absence_s: int
-    file: str
-    file_size: int
-    file_mtime_ns: int
-    file_hash: str
-
-    @property
-    def session(self) -> dt.date:
-        """The session's date."""
-        return dt.date(1970, 1, 1) + dt.timedelta(days=self.day)
-
-
-_ROW_COLUMNS = ["bars" if field.name == "rows" else field.name for field in fields(SessionRow)]
-_SERIES_COLUMNS = (
-    "id, bar_type, price_precision, size_precision, hours, adjustment, folder_mtime_ns, updated_at_ns, bars, bytes, "
-    "first_open_ns, last_close_ns, first_day, strip, bad_files"
-)
 _PUT_SESSION = (
-    f"INSERT INTO sessions (series_id, {', '.join(_ROW_COLUMNS)}) VALUES (:series_id, {', '.join(f':{name}' for name in _ROW_COLUMNS)}) "
-    f"ON CONFLICT (series_id, day) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ROW_COLUMNS if name != 'day')}"
+    f"INSERT INTO sessions (series_id, {', '.join(ROW_COLUMNS)}) VALUES (:series_id, {', '.join(f':{name}' for name in ROW_COLUMNS)}) "
+    f"ON CONFLICT (series_id, day) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in ROW_COLUMNS if name != 'day')}"
 )
-
-
-@dataclass(frozen=True)
-class SeriesRow:
-    """What the ledger keeps of a series as a whole.
-
-    Attributes:
-        id: Key of the row.
-        series: The series.
-        precision: Decimals of its prices and sizes.
-        convention: Hours and adjustment of its bars.
-        folder_mtime_ns: Change time of the folder up to which the ledger agrees with it.
-        updated_at_ns: When bars were last stored.
-        rows: All bars.
-        bytes: All bytes.
-        first_open_ns: First bar's open, or None.
-        last_close_ns: Last bar's close, or None.
-        first_day: Day number of `strip[0]`, or None where nothing is stored.
-        strip: uint8 of shape (days,): 0 no row, 1 complete, 2 empty, 3 partial.
-        bad_files: (name, reason) of files in the folder that cannot be used and were not moved away.
-    """
-
-    id: int
-    series: Series
-    precision: Precision
-    convention: Convention
-    folder_mtime_ns: int
-    updated_at_ns: int
-    rows: int
-    bytes: int
-    first_open_ns: int | None
-    last_close_ns: int | None
-    first_day: int | None
-    strip: np.ndarray[tuple[int], np.dtype[np.uint8]]
-    bad_files: tuple[tuple[str, str], ...]
 
 
 class Ledger:
@@ -215,22 +138,22 @@ class Ledger:
     def find(self, series: Series) -> SeriesRow | None:
         """Return what is kept of a series, or None if it is not known."""
         with self._reading() as transaction:
-            found = transaction.run(f"SELECT {_SERIES_COLUMNS} FROM series WHERE bar_type = :bar_type", {"bar_type": series.bar_type})
-        return _series_row(found[0]) if found else None
+            found = transaction.run(f"SELECT {SERIES_COLUMNS} FROM series WHERE bar_type = :bar_type", {"bar_type": series.bar_type})
+        return read_rows(series_row, found[:1])[0] if found else None
 
     def find_folder(self, folder: str) -> SeriesRow | None:
         """Return what is kept of the series whose folder has this name: Nautilus drops the slash, so EUR/USD and EURUSD share one."""
-        query = f"SELECT {_SERIES_COLUMNS} FROM series WHERE REPLACE(bar_type, '/', '') = :folder AND first_day IS NOT NULL"
+        query = f"SELECT {SERIES_COLUMNS} FROM series WHERE REPLACE(bar_type, '/', '') = :folder AND first_day IS NOT NULL"
         with self._reading() as transaction:
             found = transaction.run(query, {"folder": folder})
-        return _series_row(found[0]) if found else None
+        return read_rows(series_row, found[:1])[0] if found else None
 
     def all_series(self) -> list[SeriesRow]:
         """Return all series, sorted by bar type."""
         with self._reading() as transaction:
-            found = transaction.run(f"SELECT {_SERIES_COLUMNS} FROM series", {})
+            found = transaction.run(f"SELECT {SERIES_COLUMNS} FROM series", {})
         # Not by the database: each PostgreSQL sorts text by its own locale.
-        return sorted(map(_series_row, found), key=lambda row: row.series.bar_type)
+        return sorted(read_rows(series_row, found), key=lambda row: row.series.bar_type)
 
     def define(self, series: Series, precision: Precision, convention: Convention) -> SeriesRow:
         """Return the row of a series after making one; where sessions are stored, precision and convention stay what they are."""
@@ -256,11 +179,11 @@ class Ledger:
 
     def sessions(self, series_id: int, start: dt.date | None = None, end: dt.date | None = None) -> list[SessionRow]:
         """Return the stored sessions dated in [start, end], oldest first."""
-        query = f"SELECT {', '.join(_ROW_COLUMNS)} FROM sessions WHERE series_id = :series_id AND day BETWEEN :first AND :last ORDER BY day"
+        query = f"SELECT {', '.join(ROW_COLUMNS)} FROM sessions WHERE series_id = :series_id AND day BETWEEN :first AND :last ORDER BY day"
         first, last = day_number(start or dt.date.min), day_number(end or dt.date.max)
         with self._reading() as transaction:
             found = transaction.run(query, {"series_id": series_id, "first": first, "last": last})
-        return [SessionRow(row[0], Coverage(row[1]), *row[2:]) for row in found]
+        return read_rows(session_row, found)
 
     def contents(self, series_id: int, start: dt.date | None = None, end: dt.date | None = None) -> list[tuple[int, str, int, str]]:
         """Return day number, coverage, number of bars and fingerprint of the stored sessions dated in [start, end], oldest first."""
@@ -268,7 +191,7 @@ class Ledger:
         first, last = day_number(start or dt.date.min), day_number(end or dt.date.max)
         with self._reading() as transaction:
             found = transaction.run(query, {"series_id": series_id, "first": first, "last": last})
-        return [(day, coverage, bars, fingerprint) for day, coverage, bars, fingerprint in found]
+        return read_rows(content, found)
 
     def unsettle(self, series_id: int) -> None:
         """Note that the series is being written: until `record` says otherwise, whoever asks next looks at the files."""
@@ -297,7 +220,7 @@ class Ledger:
             transaction.run_many(
                 "DELETE FROM sessions WHERE series_id = :series_id AND day = :day", [{"series_id": series_id, "day": day} for day in forget]
             )
-            transaction.run_many(_PUT_SESSION, [{"series_id": series_id, **dict(zip(_ROW_COLUMNS, astuple(row), strict=True))} for row in rows])
+            transaction.run_many(_PUT_SESSION, [{"series_id": series_id, **dict(zip(ROW_COLUMNS, astuple(row), strict=True))} for row in rows])
             transaction.run(
                 "UPDATE series SET folder_mtime_ns = :mtime, bad_files = :bad_files WHERE id = :id",
                 {"id": series_id, "mtime": folder_mtime_ns, "bad_files": json.dumps([list(pair) for pair in bad_files])},
@@ -310,6 +233,7 @@ def _sum_up(transaction: Transaction, series_id: int) -> None:
         "SELECT day, coverage, bars, bytes, first_open_ns, last_close_ns, stored_at_ns FROM sessions WHERE series_id = :id ORDER BY day",
         {"id": series_id},
     )
+    read_rows(day_in, kept)
     strip = ["0"] * (kept[-1][0] - kept[0][0] + 1 if kept else 0)
     for row in kept:
         strip[row[0] - kept[0][0]] = _CODES[Coverage(row[1])]
@@ -329,33 +253,18 @@ def _sum_up(transaction: Transaction, series_id: int) -> None:
     )
 
 
-def _series_row(row: Found) -> SeriesRow:
-    number, bar_type, price, size, hours, adjustment, mtime, updated, bars, size_bytes, first, last, first_day, strip, bad_files = row
-    return SeriesRow(
-        id=number,
-        series=Series.parse(bar_type),
-        precision=Precision(price, size),
-        convention=Convention(hours, adjustment),
-        folder_mtime_ns=mtime,
-        updated_at_ns=updated,
-        rows=bars,
-        bytes=size_bytes,
-        first_open_ns=first,
-        last_close_ns=last,
-        first_day=first_day,
-        strip=np.frombuffer(strip.encode(), dtype=np.uint8) - ord("0"),
-        bad_files=tuple((name, reason) for name, reason in json.loads(bad_files)),
-    )
-
-
 def _is_sound(file: Path) -> bool:
     try:
         connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)
         try:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                return False
+            read_rows(series_row, connection.execute(f"SELECT {SERIES_COLUMNS} FROM series").fetchall())
+            read_rows(session_row, connection.execute(f"SELECT {', '.join(ROW_COLUMNS)} FROM sessions").fetchall())
         finally:
             connection.close()
     except sqlite3.OperationalError:  # locked, or not to be read at all
         return True
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, StorageFailed):
         return False
+    return True

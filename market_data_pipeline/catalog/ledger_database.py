@@ -7,6 +7,7 @@ take, so a catalog with a ledger of its own, the usual case, never imports it.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -30,8 +31,10 @@ type _Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
 URL_FILE = "ledger.url"
 _WITHOUT = "without that file, a SQLite file takes its place, made anew from the bar files."
 _ONE_LINE = f"Write the URL of a database of this catalog alone, for example postgresql+psycopg://user@host/database; {_WITHOUT}"
-_MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
+MADE_ANEW = "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
 _BUSY_S = 30.0
+# SQLite calls it an I/O error where there is no room for the file that its readers share.
+_FULL_BYTES = 1 << 20
 _WRITERS = int.from_bytes(b"ledger")
 
 
@@ -109,9 +112,9 @@ class SqliteDatabase:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise _failure(
-                    f"The ledger {self.file}", error, "It is an index only: `mdp catalog verify` makes a damaged one anew from the files."
-                ) from error
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR and shutil.disk_usage(self.file.parent).free < _FULL_BYTES:
+                    raise _disk_full(f"The ledger {self.file}") from error
+                raise _failure(f"The ledger {self.file}", error, MADE_ANEW) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -183,9 +186,11 @@ class UrlDatabase:
             try:
                 # A daemon lives longer than a connection to a server that is restarted.
                 self._connected = sa.create_engine(self._url, pool_pre_ping=True)
-            except (sa.exc.ArgumentError, ImportError) as error:
+            except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+                # A port that is no number may be a part of the password, which is not to be shown.
+                why = "what stands after its last colon is no port number" if isinstance(error, ValueError) else str(error)
                 raise ConfigurationError(
-                    f"The ledger's URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database "
+                    f"The ledger's URL cannot be used: {why}. Write for example postgresql+psycopg://user@host/database "
                     '(its driver: pip install "psycopg[binary]").'
                 ) from error
             weakref.finalize(self, self._connected.dispose)  # a catalog is opened and never closed
@@ -245,10 +250,14 @@ class _UrlTransaction:
             self._connection.execute(text(sql), [dict(one) for one in values])
 
 
+def _disk_full(ledger: str) -> DiskFull:
+    return DiskFull(f"{ledger} could not be written: the disk is full. Bars stored so far are whole. Free some room and run this again.")
+
+
 def _failure(ledger: str, error: BaseException, cure: str) -> MarketDataError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if "is full" in said:
-        return DiskFull(f"{ledger} could not be written: the disk is full. Bars stored so far are whole. Free some room and run this again.")
+        return _disk_full(ledger)
     if "locked" in said:
         return StorageFailed(f"{ledger} has been locked by another process for {_BUSY_S:g} s. Run this again when it is done.")
     return StorageFailed(f"{ledger} failed: {said}. {cure}")

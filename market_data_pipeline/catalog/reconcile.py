@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from market_data_pipeline.catalog.bar_format import bars_in, content_hash, read_content
+from market_data_pipeline.catalog.bar_format import bars_in, clear_leftovers, content_hash, read_content
 from market_data_pipeline.catalog.folder_exchange import clear_stage
-from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX, BarFile, CatalogLayout, file_name, partitions_touched, stamp_of
+from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched, stamp_of
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
 from market_data_pipeline.catalog.row_groups import holds_whole_sessions
 from market_data_pipeline.domain.bar_table import BarTable
@@ -93,11 +93,10 @@ def quarantine(layout: CatalogLayout, path: Path, reason: str, sessions: Iterabl
     return result
 
 
-def clear_leftovers(layout: CatalogLayout, folder: Path) -> None:
+def clear_killed(layout: CatalogLayout, folder: Path) -> None:
     """Remove what a writer or a compaction that was killed left of a series. Only while holding the series' lock."""
     clear_stage(layout, folder)
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        path.unlink(missing_ok=True)
+    clear_leftovers(folder)
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ class Reconciliation:
     def run(self) -> Reconciled:
         """Check files, move bad ones away, and rewrite the rows that differ."""
         if self._bad_files is BadFiles.QUARANTINE:
-            clear_leftovers(self._layout, self._folder)
+            clear_killed(self._layout, self._folder)
         # Asked before the files are listed: what changes from now on is seen by the next who looks.
         mtime = self._layout.settled_mtime_ns(self._row.series)
         listing = self._layout.list_folder(self._folder)

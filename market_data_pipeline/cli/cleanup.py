@@ -9,7 +9,7 @@ from pathlib import Path
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX
-from market_data_pipeline.catalog.reconcile import clear_leftovers
+from market_data_pipeline.catalog.reconcile import clear_killed
 from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.errors import SeriesLocked
 from market_data_pipeline.pacing import PacingTable, read_profile
@@ -56,7 +56,7 @@ def _of_series(catalog: Catalog) -> list[Path]:
         left = [*sorted(folder.glob(f"{TEMPORARY_PREFIX}*")), *([stage] if stage.is_dir() else ())]
         if left:
             with suppress(SeriesLocked), series_lock(catalog.layout, folder.name, 0):
-                clear_leftovers(catalog.layout, folder)
+                clear_killed(catalog.layout, folder)
                 removed += [path for path in left if not path.exists()]
     return removed
 

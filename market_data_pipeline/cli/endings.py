@@ -64,7 +64,7 @@ def tell_stopped(stop: Stopped, *, as_json: bool) -> int:
 def tell_crash(error: Exception, arguments: Sequence[str], *, as_json: bool) -> int:
     """Tell an error that nobody foresaw, and keep its traceback in a file."""
     log = _write_crash_log(error, arguments)
-    first = (str(error).splitlines() or [""])[0][:200]
+    first = without_passwords((str(error).splitlines() or [""])[0])[:200]
     where = f"Details: {log}" if log is not None else "No file for the details could be written"
     message = f"This is a fault of mdp, not of what you typed: {type(error).__name__}: {first}. {where}"
     return _tell(type(error).__name__, message, 1, as_json=as_json)
@@ -75,6 +75,14 @@ def _tell(kind: str, message: str, code: int, *, as_json: bool, retryable: bool 
         show_json({"error": kind, "message": message, "retryable": retryable})
     note(f"{paint('error:', 'red', sys.stderr)} {message}")
     return code
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with asterisks in place of passwords in URLs and in connection strings of PostgreSQL."""
+    import re
+
+    text = re.sub(r"(://[^:/?#@\s'\"]*:)[^\s'\"]*(?=@)", r"\1***", text)
+    return re.sub(r"\b(password\s*=\s*)('[^']*'|[^\s&'\"]+)", r"\1***", text, flags=re.IGNORECASE)
 
 
 def _write_crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
@@ -90,6 +98,7 @@ def _write_crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
         f"{now.isoformat()}\nmdp {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"mdp {shlex.join(arguments)}\n\n{''.join(traceback.format_exception(error))}"
     )
+    text = without_passwords(text)
     for folder in (_state_folder(), Path(tempfile.gettempdir())):
         file = folder / f"mdp-crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
         try:

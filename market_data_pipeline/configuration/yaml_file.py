@@ -16,6 +16,10 @@ from market_data_pipeline.domain.errors import ConfigurationError
 Key = str | int
 _SHOWN = 8
 _DEEPEST = 40
+# Aliases of aliases unfold without end; no configuration has as many values as this.
+_MOST_VALUES = 100_000
+# Of the readers of PyYAML, where a tag does not fit its value, or a number has too many digits.
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError)
 
 
 class Section(BaseModel):
@@ -24,16 +28,37 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Places:
     """Where each key stands: its line (from 1), and the text as it was written."""
 
     lines: dict[tuple[Key, ...], int] = field(default_factory=dict)
     texts: dict[tuple[Key, ...], str] = field(default_factory=dict)
+    values: int = 0
 
 
 class _Loader(yaml.SafeLoader):
     """Plain YAML; numbers with decimals stay exact (0.10 has two of them)."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node, no deeper than configurations are: PyYAML calls itself for each level."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST} levels", self.get_mark())
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        """Make a value, or say in which line none can be made."""
+        try:
+            return super().construct_object(node, deep)
+        except _UNREADABLE:
+            written = f"{node.value!s:.40}" if isinstance(node, yaml.ScalarNode) else "this"
+            kind = str(node.tag).rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(None, None, f"{written} cannot be read as {kind}", node.start_mark) from None
 
 
 def _exact(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal | float:
@@ -88,6 +113,15 @@ def parse_yaml[M: BaseModel](text: str, name: str, model: type[M]) -> M:
     return validated(model, content, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
 
 
+def plain_yaml(text: str, name: str) -> object:
+    """Return what YAML text holds: mappings, lists and scalars; `name` is the file's name, for messages.
+
+    Raises:
+        ConfigurationError: If it is no YAML; with file and line.
+    """
+    return _parse(text, name)[0]
+
+
 def mistakes_in[M: BaseModel](text: str, name: str, model: type[M]) -> list[str]:
     """Return every mistake of YAML text, each with file, line and key; none if it fits the model."""
     try:
@@ -128,8 +162,9 @@ def _lines(error: ValidationError, origin: Callable[[tuple[Key, ...], bool], str
 
 
 def _parse(text: str, name: str) -> tuple[object, _Places]:
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)  # refuses characters that no YAML has
         node = loader.get_single_node()
         if node is None:
             raise ConfigurationError(f"{name} is empty.")
@@ -140,15 +175,19 @@ def _parse(text: str, name: str) -> tuple[object, _Places]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{name}, line {line}: not valid YAML: {error.problem or error}.") from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{name}: not valid YAML: {error}.") from None
+        raise ConfigurationError(f"{name}: not valid YAML: {' '.join(str(error).split())}.") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _walk(node: yaml.Node, path: tuple[Key, ...], places: _Places, name: str) -> None:
     """Note the line of every key, and refuse a key that stands twice, which YAML readers let pass in silence."""
     if len(path) > _DEEPEST:
         raise ConfigurationError(f"{name}, line {node.start_mark.line + 1}: nested deeper than {_DEEPEST} levels.")
+    places.values += 1
+    if places.values > _MOST_VALUES:
+        raise ConfigurationError(f"{name}, line {node.start_mark.line + 1}: more than {_MOST_VALUES:,} values, once all aliases are followed.")
     places.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
         if node.style is None:

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import UsageError
 
+# No indicator looks back further, and a float holds it.
+_LONGEST = 10_000_000
+
 
 class WarmUpSource(StrEnum):
     """Where history may come from."""
@@ -27,7 +30,7 @@ class Need:
 
     Attributes:
         series: The series.
-        bars: The longest period of its indicators, in bars; at least 1.
+        bars: The longest period of its indicators, in bars; 1 to 10,000,000.
     """
 
     series: Series
@@ -36,6 +39,8 @@ class Need:
     def __post_init__(self) -> None:
         if self.bars < 1:
             raise UsageError(f"{self.series}: a warm-up of {self.bars} bars warms nothing. Give the longest period of the indicators, at least 1.")
+        if self.bars > _LONGEST:
+            raise UsageError(f"{self.series}: no indicator needs more than {_LONGEST:,} bars. Give the longest period of the indicators.")
 
     @property
     def load_command(self) -> str:

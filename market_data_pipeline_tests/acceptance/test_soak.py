@@ -12,6 +12,7 @@ import pytest
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 
 _INSTRUMENTS = ("AAPL.NASDAQ", "NVDA.NASDAQ")
@@ -86,6 +87,8 @@ def _soak(tmp_path: Path, first: str, last: str, requests: int) -> None:
             runs += 1
             assert runs <= _RUNS_AT_MOST, (tmp_path / "bad-days.log").read_text()[-3000:]
         statistics = gateway.statistics()
+    tally.count("soak requests", statistics["historical"]["total"])
+    tally.count("faults", sum(statistics["faults"].values()))
     assert statistics["historical"]["total"] >= requests
     assert sum(statistics["faults"].values()) >= 0.15 * statistics["historical"]["total"]
     assert _fingerprints(tmp_path / "bad-days") == _fingerprints(tmp_path / "good-days")

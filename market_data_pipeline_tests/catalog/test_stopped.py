@@ -13,6 +13,7 @@ import pytest
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.coverage import Coverage
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.catalog import stopping
 from market_data_pipeline_tests.catalog.bar_making import AAPL, WEEK, files_of, what_stands
 
@@ -89,6 +90,8 @@ def stopped_at(work: str, how: str, folder: Path, count: int) -> None:
     printed, ends = run(work, how, folder, points)
     assert printed == []
     assert set(ends) == {"-9" if how == "SIGKILL" else "130"}
+    if how == "SIGKILL":
+        tally.count("kills", len(ends))
     roots = [folder / str(point) for point in points]
     done = subprocess.run([sys.executable, "-c", _NAUTILUS, *map(str, roots)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-600:]
@@ -136,6 +139,7 @@ def test_an_import_that_is_killed_from_outside_leaves_whole_sessions(tmp_path: P
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            tally.count("kills")
         process.stdout.close()
         check(root, before, after)
         stopping.import_file(root)

@@ -84,7 +84,7 @@ def root(tmp_path: Path) -> Path:
 
 
 # Rules so wide that nothing waits; the gateway counts by its own.
-_HASTE = """name: haste
+HASTE = """name: haste
 small_bars: {requests: 100000, same_contract: 100000, same_contract_s: 0.01, identical_s: 0.01}
 messages: 50
 messages_s: 0.01
@@ -108,7 +108,7 @@ def reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[RunningG
 
     def point(gateway: RunningGateway) -> RunningGateway:
         pacing = tmp_path / "haste.yaml"
-        pacing.write_text(_HASTE)
+        pacing.write_text(HASTE)
         for name, value in (("IB_PORT", gateway.port), ("IB_PACING", pacing), ("IB_WAIT_SCALE", 0)):
             monkeypatch.setenv(name, str(value))
         return gateway

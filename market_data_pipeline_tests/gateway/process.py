@@ -57,13 +57,14 @@ class RunningGateway:
 
 
 @contextmanager
-def start_gateway(folder: Path, *flags: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningGateway]:
-    """Run a simulated gateway until the block ends.
+def start_gateway(folder: Path, *flags: str, environment: Mapping[str, str] | None = None, takes_orders: bool = False) -> Iterator[RunningGateway]:
+    """Run a simulated gateway until the block ends, and make sure that nobody has sent it an order: nothing of this project ever may.
 
     Args:
         folder: Where its files go; made if it is not there.
         flags: Of `mdp ibkr simulate`; latency is 0 if not given. `--port` may be given too.
         environment: Variables beside those of this process.
+        takes_orders: For tests of the simulator itself, which send it some.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ready = folder / "ready.json"
@@ -89,6 +90,9 @@ def start_gateway(folder: Path, *flags: str, environment: Mapping[str, str] | No
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    if not takes_orders and (folder / "stats.json").exists():
+        attempted = json.loads((folder / "stats.json").read_text(encoding="utf-8"))["orders_attempted"]
+        assert attempted == 0, f"{attempted} orders were sent"
 
 
 def _wait_for(ready: Path, process: subprocess.Popen[str], folder: Path) -> dict[str, Any]:

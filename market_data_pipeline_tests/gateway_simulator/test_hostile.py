@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.gateway import RunningGateway
 from market_data_pipeline_tests.gateway_simulator.ib_async_client import run, session
 
@@ -84,6 +85,7 @@ def test_any_bytes_instead_of_a_handshake(gateway: RunningGateway, data: bytes) 
         plain.shutdown(socket.SHUT_WR)
         _until_closed(plain)
     assert gateway.process.poll() is None
+    tally.count("fuzz cases")
 
 
 @_SOME
@@ -94,6 +96,7 @@ def test_any_frames_instead_of_a_start(gateway: RunningGateway, payloads: list[b
         plain.shutdown(socket.SHUT_WR)
         _until_closed(plain)
     assert gateway.process.poll() is None
+    tally.count("fuzz cases")
 
 
 _NUMBERS = st.one_of(st.sampled_from([*range(1, 110), 0, -1, 999]).map(str), _WORDS)
@@ -107,6 +110,7 @@ def test_any_messages_of_a_started_client(gateway: RunningGateway, messages: lis
         plain.shutdown(socket.SHUT_WR)
         _until_closed(plain)
     assert gateway.process.poll() is None
+    tally.count("fuzz cases")
 
 
 @_SOME
@@ -117,6 +121,7 @@ def test_any_fields_where_a_request_for_data_has_them(gateway: RunningGateway, f
         plain.shutdown(socket.SHUT_WR)
         _until_closed(plain)
     assert gateway.process.poll() is None
+    tally.count("fuzz cases")
 
 
 @pytest.mark.parametrize(

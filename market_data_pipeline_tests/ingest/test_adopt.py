@@ -22,6 +22,7 @@ from market_data_pipeline.ingest.adopt import PreferFile, refuse_failed
 from market_data_pipeline.ingest.adopt_markdown import to_markdown
 from market_data_pipeline.ingest.adopt_report import Ending
 from market_data_pipeline.ingest.import_csv import OnConflict, Run
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.catalog.bar_making import (
     AAPL,
     EURUSD,
@@ -201,6 +202,7 @@ def test_an_adoption_that_is_killed_goes_on_where_it_was(catalog: Catalog, old: 
     assert process.stdout is not None
     assert process.stdout.readline().strip() == str(MONDAY)
     process.send_signal(signal.SIGKILL)
+    tally.count("kills")
     process.wait()
     process.stdout.close()
     one = only(run(catalog, old))

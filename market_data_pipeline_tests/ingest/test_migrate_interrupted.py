@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.postgres.bar_tables import libpq, make_legacy, session
 
 # Weekdays on which NYSE was closed in 2024.
@@ -111,6 +112,7 @@ def test_killed_and_stopped_and_started_again_it_ends_reconciled(postgres_url: s
 
     code, _ = migration.interrupt(total // 4, signal.SIGKILL)
     assert code == -signal.SIGKILL
+    tally.count("kills")
     killed_at = migration.files()
     assert total // 4 <= killed_at < total
     code, said = migration.interrupt(total * 6 // 10, signal.SIGINT)

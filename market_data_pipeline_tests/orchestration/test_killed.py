@@ -20,6 +20,7 @@ from market_data_pipeline.pacing import PacingTable, read_profile
 from market_data_pipeline.pacing.processes import Process
 from market_data_pipeline.sources.ibkr import IbkrSettings
 from market_data_pipeline.sources.ibkr.client_ids import lease
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
 from market_data_pipeline_tests.orchestration.brokered import brokered_project
 from market_data_pipeline_tests.orchestration.conftest import Project
@@ -71,11 +72,13 @@ def kill_worker(project: Project, run: str) -> None:
     assert worker is not None
     assert worker.is_alive()
     os.kill(worker.pid, signal.SIGKILL)
+    tally.count("kills")
 
 
 def kill_everything(page: Page) -> None:
     """Kill webserver, daemon, code server and workers in one stroke, as a loss of power does."""
     os.killpg(page.group, signal.SIGKILL)
+    tally.count("kills")
     wait_until(lambda: not members(page.group), 10)
 
 

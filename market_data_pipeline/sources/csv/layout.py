@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-import yaml
-
 from market_data_pipeline.domain.errors import ConfigurationError
 from market_data_pipeline.sources.csv.time_forms import AUTO, FORM_HELP, is_time_form
 from market_data_pipeline.tabular.zones import split_zone
@@ -180,12 +178,14 @@ def read_layout(text: str) -> CsvLayout | None:
     path = Path(text)
     if path.suffix.lower() not in (".yaml", ".yml"):
         return _named_layout(text)
+    from market_data_pipeline.configuration import plain_yaml
+
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping = plain_yaml(path.read_text(encoding="utf-8"), f"The layout file {path}")
     except OSError as error:
         raise ConfigurationError(f"The layout file {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The layout file {path} is no YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"The layout file {path} is no YAML: {error}.") from None
     if not isinstance(mapping, dict):
         raise ConfigurationError(f"The layout file {path} holds no mapping. Write for example 'layout: histdata' or 'columns: {{time: date, …}}'.")
     try:

@@ -1,8 +1,8 @@
 """One connection to a gateway, on ib_async's client.
 
 ib_async's `IB` turns errors and timeouts into empty lists, waits for positions at every start and speaks of orders. This is its protocol
-client alone, with a receiver of ours: read-only by construction (there is nothing here that could place, change or even list an order),
-and every request ends in an answer, an error or a timeout.
+client alone, with a receiver of ours: every request ends in an answer, an error or a timeout. It is read-only: only messages that ask leave
+it, by a list of their numbers, so that nothing can place, change or even list an order, whoever gets hold of the client.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _START = (
     "Without an account: mdp ibkr simulate. Other place: IB_HOST, IB_PORT."
 )
 _CLOSING_S = 0.5
+# Numbers of messages (`ibapi/message.py`): contracts 9, bars 20 and their end 25, clock 49, start 71, symbols 81, head time stamp 87 and its end 90.
+_ASKING = frozenset({"9", "20", "25", "49", "71", "81", "87", "90"})
 
 
 class Link:
@@ -50,6 +52,7 @@ class Link:
         self._client = client(self._receiver)
         # The pacing table counts messages for all processes; a second queue here would send what was granted at a time that nobody knows.
         self._client.MaxRequests = 0
+        self._client.sendMsg = _only_asking(self._client.sendMsg)
         # Per object, so that another user of ib_async in this process keeps its log.
         self._client._logger = self._client.decoder.logger = WireLog(self._receiver)
         self._client.conn.hasData.error_event += self._receiver.undecodable
@@ -262,3 +265,21 @@ class Link:
         self.clock_ahead_s = seconds - time.time()
         self._latest_ns = max(self._latest_ns, seconds * 1_000_000_000)
         return self._latest_ns
+
+
+def _only_asking(send: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a sender that lets only messages out that ask for something.
+
+    Raises:
+        SourceRefused: Nothing of the message was sent.
+    """
+
+    def sending(message: str) -> None:
+        number = message.partition("\0")[0]
+        if number not in _ASKING:
+            raise SourceRefused(
+                f"Message {number} of the TWS API was not sent: this connection only reads (messages {', '.join(sorted(_ASKING, key=int))})."
+            )
+        send(message)
+
+    return sending

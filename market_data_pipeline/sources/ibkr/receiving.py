@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _ACCOUNTS_MESSAGE = "<<< 15,"  # as ib_async logs it
 _TOO_MANY_MESSAGES = 100  # names no request: one of the last second was thrown away, and nobody says which
 _TOO_MANY_WITHIN_S = 2.0
+_LONGEST_TEXT = 1_000  # no gateway says more, and all of it is shown
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Receiver:
 
     def error(self, req_id: int, code: int, text: str, _: str) -> None:
         """Read any message that is not an answer: errors, warnings and news of the farms."""
+        text = text[:_LONGEST_TEXT]
         meaning = meaning_of(code, text)
         each = self.pending.get(req_id)
         logger.debug("message %s for request %s: %s", code, req_id, text)

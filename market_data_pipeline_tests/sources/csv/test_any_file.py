@@ -15,6 +15,7 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv import CsvSource, reading, report
 from market_data_pipeline.sources.csv.lines import read_blocks
+from market_data_pipeline_tests import tally
 from market_data_pipeline_tests.instants import ns
 from market_data_pipeline_tests.sources.csv.conftest import NOW, written
 from market_data_pipeline_tests.sources.csv.rows import HEADER, table
@@ -36,6 +37,7 @@ LINES = st.lists(st.one_of(*(st.tuples(st.just(kind), st.sampled_from(kinds)) fo
 @example([("bad", BAD[2])], "\n", 1 << 20, False)
 @example([("good", GOOD[0]), ("bad", BAD[2]), ("good", GOOD[1]), ("blank", ""), ("good", GOOD[0])], "\r\n", 1 << 20, True)
 def test_every_line_is_a_bar_or_told(lines: list[tuple[str, str]], end: str, block_bytes: int, last_end: bool) -> None:
+    tally.count("fuzz cases")
     stamp = "2024-01-02T{:02}:{:02}Z".format
     lines = [("good", GOOD[0]), *lines]  # a file of bad rows alone may leave open how its times are written
     text = HEADER + end.join(line.format(stamp(i // 60, i % 60)) for i, (_, line) in enumerate(lines)) + (end if last_end else "")

@@ -212,7 +212,7 @@ def test_a_layout_is_named_or_stands_in_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("layout: nosuch", r"mine\.yaml: No CSV layout"), ("a: b: c", "is no YAML"), ("- 1", "holds no mapping"), (None, "cannot be read")],
+    [("layout: nosuch", r"mine\.yaml: No CSV layout"), ("a: b: c", "line 1: not valid YAML"), ("- 1", "holds no mapping"), (None, "cannot be read")],
 )
 def test_a_layout_file_that_is_wrong_is_named(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "mine.yaml"
