@@ -43,15 +43,26 @@ def reading(layout: CatalogLayout, folders: Iterable[str]) -> Iterator[None]:
 
 
 @contextmanager
-def without_readers(layout: CatalogLayout, folder: str) -> Iterator[bool]:
-    """Keep new readers waiting for the moment that a switch takes, and tell whether there is none: where one is, nothing is held."""
+def without_readers(layout: CatalogLayout, folder: str, wait_s: float = 0.0) -> Iterator[bool]:
+    """Keep new readers waiting for the moment that a switch takes, and tell whether there is none: where one is, nothing is held.
+
+    Args:
+        layout: The catalog.
+        folder: Name of the series' folder.
+        wait_s: How long to wait for those who read.
+    """
+    until = time.monotonic() + wait_s
     with ExitStack() as lock:
-        try:
-            lock.enter_context(_lock(layout.locks / f"{folder}.reading", fcntl.LOCK_EX | fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        nobody = False
+        while not nobody:
+            try:
+                lock.enter_context(_lock(layout.locks / f"{folder}.reading", fcntl.LOCK_EX | fcntl.LOCK_NB))
+                nobody = True
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    break
+                time.sleep(0.05)
+        yield nobody
 
 
 @contextmanager

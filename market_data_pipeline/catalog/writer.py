@@ -29,12 +29,22 @@ from market_data_pipeline.catalog.disk import estimate, require_room
 from market_data_pipeline.catalog.folder_exchange import staged
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
+from market_data_pipeline.catalog.readers import without_readers
 from market_data_pipeline.catalog.reconcile import Quarantined, session_row, share_of
 from market_data_pipeline.catalog.rewriting import Rewrite, Rewriter
 from market_data_pipeline.catalog.row_groups import holds_whole_sessions
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.coverage import Coverage, Provenance, SessionAnswer
-from market_data_pipeline.domain.errors import BrokenBars, ConflictingBars, CorruptFile, DiskFull, PrecisionMismatch, SeriesLocked, StorageFailed
+from market_data_pipeline.domain.errors import (
+    BrokenBars,
+    ConflictingBars,
+    CorruptFile,
+    DiskFull,
+    PrecisionMismatch,
+    SeriesBusy,
+    SeriesLocked,
+    StorageFailed,
+)
 from market_data_pipeline.domain.quality import broken_rows
 from market_data_pipeline.domain.sessions import Partitions
 from market_data_pipeline.domain.source import Precision
@@ -42,6 +52,8 @@ from market_data_pipeline.domain.source import Precision
 # The ledger is brought up to date after this many sessions or this long: a transaction costs more than a file.
 _SESSIONS_PER_COMMIT = 256
 _SECONDS_PER_COMMIT = 1.0
+# Nautilus opens a file of many sessions again and again while it reads, and ends the process where that has become another.
+_SECONDS_FOR_READERS = 10.0
 
 
 @contextmanager
@@ -118,6 +130,7 @@ class SeriesWriter:
             PrecisionMismatch: If the bars have other decimals than the series.
             BrokenBars: If a bar lies outside the session's window, twice in it, or breaks a rule that every stored bar obeys.
             ConflictingBars: If the session lies in files that it cannot be taken out of.
+            SeriesBusy: If the session lies in the file of a month that a backtest reads.
             DiskFull, StorageFailed: If the file system refuses; the session stays as it was.
         """
         position = self._check(answer)
@@ -215,22 +228,30 @@ class SeriesWriter:
         first = bisect_left(self._files, start, key=lambda file: file.end)
         stop = bisect_right(self._files, until, key=lambda file: file.start)
         inside = self._files[first:stop]
-        content: pa.Buffer | None = None
-        bars = answer.bars
-        if any(file.start < start or file.end > until for file in inside):
-            wide = self._refuse_several(inside, answer)
-            stored, is_compacted = self._read_wide(wide)
-            if is_compacted and answer.coverage is Coverage.PARTIAL:
-                self._take_apart(wide)
-                return self._put(answer, after, until)
+        if not any(file.start < start or file.end > until for file in inside):
+            return self._put_bars(slice(first, stop), (start, end), answer.bars, to_parquet(encode_checked(answer.bars, self._row.series)))
+        wide = self._refuse_several(inside, answer)
+        stored, is_compacted = self._read_wide(wide)
+        if not is_compacted:
             bars, start, end = self._merged(wide, stored, answer, start, end, until)
-            if is_compacted:
+            return self._put_bars(slice(first, stop), (start, end), bars, to_parquet(encode_checked(bars, self._row.series)))
+        with without_readers(self._layout, self._folder.name, _SECONDS_FOR_READERS) as nobody:
+            if not nobody:
+                raise SeriesBusy(
+                    f"{self._row.series} {answer.session} lies in {wide.name}, which a backtest is reading (waited {_SECONDS_FOR_READERS:g} s): it "
+                    "must not change under it. The session stays as it was. Run this again when the backtest is done."
+                )
+            if answer.coverage is not Coverage.PARTIAL:
+                bars, start, end = self._merged(wide, stored, answer, start, end, until)
                 content = to_parquet_of_sessions(bars, self._row.series, self._partitions)
-        if content is None:
-            content = to_parquet(encode_checked(bars, self._row.series))
-        stat = self._replace(inside, (start, end), content)
-        put = BarFile(self._folder / file_name(start, end), start, end, stat.st_size, stat.st_mtime_ns)
-        self._files[first:stop] = [put]
+                return self._put_bars(slice(first, stop), (start, end), bars, content)
+            self._take_apart(wide)
+        return self._put(answer, after, until)
+
+    def _put_bars(self, place: slice, claimed: tuple[int, int], bars: BarTable, content: pa.Buffer) -> tuple[BarFile, int, str]:
+        stat = self._replace(self._files[place], claimed, content)
+        put = BarFile(self._folder / file_name(*claimed), *claimed, stat.st_size, stat.st_mtime_ns)
+        self._files[place] = [put]
         return put, len(bars), content_hash(content)
 
     def _replace(self, old: Sequence[BarFile], claimed: tuple[int, int], content: pa.Buffer) -> os.stat_result:

@@ -209,6 +209,20 @@ def test_a_partial_session_takes_the_file_of_its_month_apart(months: Catalog, po
     assert nautilus_reads(months.root) == (bars, bars, True)
 
 
+def test_the_file_of_a_month_does_not_change_under_a_backtest(months: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("market_data_pipeline.catalog.writer._SECONDS_FOR_READERS", 0.1)
+    joined(months)
+    with months.reading(AAPL):
+        store(months, short(MARCH[0], seed=2))  # a session file, which Nautilus reads at once
+        for one in (short(FEBRUARY[3], seed=1), morning(AAPL, FEBRUARY[3], 5)):
+            with pytest.raises(SeriesBusy, match=r"2024-02-06 lies in .*, which a backtest is reading .* Run this again"):
+                store(months, one)
+    assert months.read_session(AAPL, FEBRUARY[3]).fingerprint() == short(FEBRUARY[3]).bars.fingerprint()
+    assert months.read_session(AAPL, MARCH[0]).fingerprint() == short(MARCH[0], seed=2).bars.fingerprint()
+    store(months, short(FEBRUARY[3], seed=1))
+    assert months.read_session(AAPL, FEBRUARY[3]).fingerprint() == short(FEBRUARY[3], seed=1).bars.fingerprint()
+
+
 def test_a_damaged_month_is_moved_away_whole_and_its_sessions_are_missing(months: Catalog) -> None:
     joined(months)
     path = months.layout.series_folder(AAPL) / FEBRUARY_FILE
