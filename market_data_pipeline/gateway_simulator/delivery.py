@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from market_data_pipeline.gateway_simulator.answers import Row
 from market_data_pipeline.gateway_simulator.client import Client
+from market_data_pipeline.gateway_simulator.market import Lost, Revised, Rewrite, Split
 from market_data_pipeline.gateway_simulator.scenario import Action, Fault
 from market_data_pipeline.gateway_simulator.wire import framed
 
@@ -49,6 +50,20 @@ def changed_rows(rows: Sequence[Row], fault: Fault | None, chance: random.Random
         # A shuffle of two may change nothing.
         return shuffled if shuffled != list(rows) else shuffled[::-1]
     return rows
+
+
+def rewrite_of(fault: Fault | None, seed: int) -> Rewrite | None:
+    """Return what a fault does to the history itself; None where it leaves that as it was."""
+    if fault is None:
+        return None
+    match fault.do:
+        case Action.LOST:
+            return Lost(fault.sessions)
+        case Action.REVISED:
+            return Revised(fault.sessions, seed)
+        case Action.SPLIT:
+            return Split(fault.ratio or 1.0, fault.before)
+    return None
 
 
 def stale_id(client: Client, request_id: int) -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.domain.sessions import day_number
 from market_data_pipeline.gateway_simulator.market.bar_sizes import BarSize
 from market_data_pipeline.gateway_simulator.market.bars import Bars, Price, Tape
 from market_data_pipeline.gateway_simulator.market.contracts import ContractQuery, ListedContract
@@ -23,6 +21,7 @@ from market_data_pipeline.gateway_simulator.market.reading import TimedBars, rea
 from market_data_pipeline.gateway_simulator.market.recorded import read_recorded
 from market_data_pipeline.gateway_simulator.market.refusal import end_of_continuous_future, invalid_request, no_data
 from market_data_pipeline.gateway_simulator.market.requesting import Reach, reach_of
+from market_data_pipeline.gateway_simulator.market.rewriting import Rewrite
 from market_data_pipeline.gateway_simulator.market.shows import ADJUSTED, Show, show_of
 from market_data_pipeline.gateway_simulator.market.texts import AS_SECONDS, AS_TEXT, stamps, values
 
@@ -93,13 +92,13 @@ class Market:
 
     # Bars
 
-    def history(self, request: HistoryRequest, now_ns: int, lost: Collection[dt.date] = ()) -> HistoryAnswer:
+    def history(self, request: HistoryRequest, now_ns: int, rewrite: Rewrite | None = None) -> HistoryAnswer:
         """Return historical bars, the forming one as far as it has come. Not for SCHEDULE: that is `schedule`.
 
         Args:
             request: What is asked.
             now_ns: The time.
-            lost: Dates of sessions whose bars are not to be had.
+            rewrite: What became of the history; None where it is as it was.
 
         Raises:
             Refusal: 200, 321, 10299, 10314, 10339 for what cannot be meant; 162 where there is nothing.
@@ -118,8 +117,8 @@ class Market:
             asked = (timed.bars.start_s * _SECOND_NS < end_ns) & (timed.stop_s > reach.start_s)
             kept = self._limits.oldest_ns(size, now_ns) <= timed.bars.start_s * _SECOND_NS
             timed = timed.take(asked & kept)
-        if lost:
-            timed = timed.take(~np.isin(_dates(timed, hours, size), [day_number(date) for date in lost]))
+        if rewrite is not None and len(timed.bars):
+            timed = rewrite.apply(timed, _dates(timed, hours, size))
         if not len(timed.bars):
             raise no_data(f"{contract.subject} {show.subject}")
         columns = (stamps(timed, size, contract.time_zone, request.format_date), *values(timed.bars))

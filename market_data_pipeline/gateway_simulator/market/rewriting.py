@@ -1,0 +1,94 @@
+"""History that a broker has rewritten: values that were corrected, and prices that were put on the base after a split."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from market_data_pipeline.domain.bar_table import Int64s
+from market_data_pipeline.domain.sessions import day_number
+from market_data_pipeline.gateway_simulator.market.bars import NOT_TOLD
+from market_data_pipeline.gateway_simulator.market.reading import TimedBars
+
+_ONE_IN = 10
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Rewrite(Protocol):
+    """Says what becomes of bars."""
+
+    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+        """Return the bars as they are now; `days` has the day number of the session of each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The bars of some sessions are gone."""
+
+    sessions: Collection[dt.date]
+
+    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+        """Return the bars of all others."""
+        return timed.take(~np.isin(days, _numbers(self.sessions)))
+
+
+@dataclass(frozen=True)
+class Revised:
+    """About one bar in ten of some sessions closes one to three units of the last decimal higher and traded 7 % more; one bar of each is gone.
+
+    The same of the same bar however often it is asked for; another seed picks other bars.
+    """
+
+    sessions: Collection[dt.date]
+    seed: int = 1
+
+    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+        """Return the bars as they were corrected."""
+        inside = np.isin(days, _numbers(self.sessions))
+        lot = _lots(timed.bars.start_s, self.seed)
+        picked = inside & (lot % _ONE_IN == 0)
+        ohlc = timed.bars.ohlc.copy()
+        ohlc[3, picked] += 1 + (lot[picked] // _ONE_IN) % 3
+        ohlc[1] = np.maximum(ohlc[1], ohlc[3])
+        volume = np.where(picked & (timed.bars.volume != NOT_TOLD), timed.bars.volume * 107 // 100, timed.bars.volume)
+        corrected = replace(timed, bars=replace(timed.bars, ohlc=ohlc, volume=volume))
+        gone = np.zeros(len(days), dtype=np.bool_)
+        for day in np.unique(days[inside]):
+            of_day = np.flatnonzero(days == day)
+            if len(of_day) > 1:  # a session that has one bar keeps it
+                gone[of_day[np.argmax(lot[of_day])]] = True
+        return corrected.take(~gone)
+
+
+@dataclass(frozen=True)
+class Split:
+    """All prices of sessions before a date are divided by a ratio, rounded to the last decimal; volumes are multiplied by it."""
+
+    ratio: float
+    before: dt.date | None = None
+
+    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+        """Return the bars on the base after the split."""
+        older = days < (day_number(self.before) if self.before is not None else days.max(initial=0) + 1)
+        bars = timed.bars
+        ohlc = np.where(older, np.rint(bars.ohlc / self.ratio).astype(np.int64), bars.ohlc)
+        volume = np.where(older & (bars.volume != NOT_TOLD), np.rint(bars.volume * self.ratio).astype(np.int64), bars.volume)
+        return replace(timed, bars=replace(bars, ohlc=ohlc, volume=volume))
+
+
+def _numbers(sessions: Collection[dt.date]) -> list[int]:
+    return [day_number(date) for date in sessions]
+
+
+def _lots(start_s: Int64s, seed: int) -> Int64s:
+    """Return a number for each bar, the same for the same bar and seed."""
+    with np.errstate(over="ignore"):
+        mixed = (start_s.astype(np.uint64) + np.uint64(seed)) * _MIX
+        mixed ^= mixed >> np.uint64(31)
+        mixed *= _MIX
+    return (mixed >> np.uint64(33)).astype(np.int64)
