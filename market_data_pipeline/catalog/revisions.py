@@ -170,7 +170,9 @@ class RevisionFiles:
     def series(self) -> list[Series]:
         """Return the series of which there are revisions, or a suspicion, sorted by bar type."""
         folders = self._root.iterdir() if self._root.is_dir() else ()
-        found = {one.series for folder in folders if folder.is_dir() for one in (*_revisions(folder), *_suspicions(folder))}
+        found: set[Series] = set()
+        for folder in folders:
+            found |= {one.series for one in _revisions(folder)} | {one.series for one in _suspicions(folder)}
         return sorted(found)
 
     def of(self, series: Series) -> list[Revision]:
@@ -217,6 +219,8 @@ class RevisionFiles:
             DiskFull, StorageFailed: If the file system refuses.
         """
         folder = self._folder(series)
+        while (target := folder / f"{stamp_of(found_at_ns)}{SUFFIX}").exists():  # a gateway's clock tells whole seconds
+            found_at_ns += 1
         facts = {
             "kind": kind,
             "bar_type": series.bar_type,
@@ -227,7 +231,6 @@ class RevisionFiles:
             "sessions": [{**asdict(one), "session": str(one.session)} for one in sessions],
             "rebases": [_rebase_to_json(one) for one in rebases],
         }
-        target = folder / f"{stamp_of(found_at_ns)}{SUFFIX}"
         with storage_errors(f"Noting what changed in {series}"):
             folder.mkdir(parents=True, exist_ok=True)
             temporary = folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"

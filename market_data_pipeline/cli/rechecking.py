@@ -123,6 +123,4 @@ def _follow(catalog: Catalog, series: Series, steps: Generator[RecheckEvent, Non
             return report
         except KeyboardInterrupt:
             steps.close()
-            raise Stopped(
-                "Stopped. What came lies beside the catalog or is gone; stored sessions are whole. The same command starts again."
-            ) from None
+            raise Stopped("Stopped. Stored sessions are whole and stay. The same command starts again.") from None

@@ -50,7 +50,7 @@ def _verdict(report: RecheckReport, command: Callable[..., str]) -> tuple[str, l
     show = f"  next: {command('revisions', series.instrument_id, str(series.spec))}"
     match report.found:
         case Found.UNCHANGED:
-            return paint("nothing changed", "green"), []
+            return (paint("nothing changed in what came", "yellow") if report.failed else paint("nothing changed", "green")), []
         case Found.REVISED:
             noted = "old and new values are noted" if report.file is not None else "they were noted before"
             return paint(f"{_changed(report)}; the new ones are stored, {noted}", "yellow"), [*session_lines(report.sessions), show]

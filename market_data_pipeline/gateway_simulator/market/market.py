@@ -118,7 +118,7 @@ class Market:
             kept = self._limits.oldest_ns(size, now_ns) <= timed.bars.start_s * _SECOND_NS
             timed = timed.take(asked & kept)
         if rewrite is not None and len(timed.bars):
-            timed = rewrite.apply(timed, _dates(timed, hours, size))
+            timed = rewrite.apply(timed, _dates(timed, hours, size), _step(contract, show, timed.bars))
         if not len(timed.bars):
             raise no_data(f"{contract.subject} {show.subject}")
         columns = (stamps(timed, size, contract.time_zone, request.format_date), *values(timed.bars))
@@ -230,6 +230,14 @@ class Market:
 
 def _hours(contract: ListedContract, *, use_rth: bool) -> Hours:
     return hours_of(contract.calendar, contract.time_zone, regular=use_rth)
+
+
+def _step(contract: ListedContract, show: Show, bars: Bars) -> int:
+    """Return the smallest step of a price; that of recorded bars of other decimals is the last of them."""
+    behaviour = contract.behaviour
+    if bars.decimals != behaviour.decimals:
+        return 1
+    return behaviour.quantum if Price.MIDPOINT in show.prices else behaviour.tick
 
 
 def _dates(timed: TimedBars, hours: Hours, size: BarSize) -> Int64s:

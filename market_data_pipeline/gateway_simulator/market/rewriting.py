@@ -21,8 +21,14 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 class Rewrite(Protocol):
     """Says what becomes of bars."""
 
-    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
-        """Return the bars as they are now; `days` has the day number of the session of each."""
+    def apply(self, timed: TimedBars, days: Int64s, step: int) -> TimedBars:
+        """Return the bars as they are now.
+
+        Args:
+            timed: The bars as they were.
+            days: Day number of the session of each.
+            step: Smallest step of a price, in units of the last decimal.
+        """
         ...
 
 
@@ -32,14 +38,14 @@ class Lost:
 
     sessions: Collection[dt.date]
 
-    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+    def apply(self, timed: TimedBars, days: Int64s, step: int) -> TimedBars:
         """Return the bars of all others."""
         return timed.take(~np.isin(days, _numbers(self.sessions)))
 
 
 @dataclass(frozen=True)
 class Revised:
-    """About one bar in ten of some sessions closes one to three units of the last decimal higher and traded 7 % more; one bar of each is gone.
+    """About one bar in ten of some sessions closes one to three ticks higher and traded 7 % more; one bar of each is gone.
 
     The same of the same bar however often it is asked for; another seed picks other bars.
     """
@@ -47,13 +53,13 @@ class Revised:
     sessions: Collection[dt.date]
     seed: int = 1
 
-    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+    def apply(self, timed: TimedBars, days: Int64s, step: int) -> TimedBars:
         """Return the bars as they were corrected."""
         inside = np.isin(days, _numbers(self.sessions))
         lot = _lots(timed.bars.start_s, self.seed)
         picked = inside & (lot % _ONE_IN == 0)
         ohlc = timed.bars.ohlc.copy()
-        ohlc[3, picked] += 1 + (lot[picked] // _ONE_IN) % 3
+        ohlc[3, picked] += step * (1 + (lot[picked] // _ONE_IN) % 3)
         ohlc[1] = np.maximum(ohlc[1], ohlc[3])
         volume = np.where(picked & (timed.bars.volume != NOT_TOLD), timed.bars.volume * 107 // 100, timed.bars.volume)
         corrected = replace(timed, bars=replace(timed.bars, ohlc=ohlc, volume=volume))
@@ -67,16 +73,16 @@ class Revised:
 
 @dataclass(frozen=True)
 class Split:
-    """All prices of sessions before a date are divided by a ratio, rounded to the last decimal; volumes are multiplied by it."""
+    """All prices of sessions before a date are divided by a ratio, rounded to ticks; volumes are multiplied by it."""
 
     ratio: float
     before: dt.date | None = None
 
-    def apply(self, timed: TimedBars, days: Int64s) -> TimedBars:
+    def apply(self, timed: TimedBars, days: Int64s, step: int) -> TimedBars:
         """Return the bars on the base after the split."""
         older = days < (day_number(self.before) if self.before is not None else days.max(initial=0) + 1)
         bars = timed.bars
-        ohlc = np.where(older, np.rint(bars.ohlc / self.ratio).astype(np.int64), bars.ohlc)
+        ohlc = np.where(older, step * np.rint(bars.ohlc / (self.ratio * step)).astype(np.int64), bars.ohlc)
         volume = np.where(older & (bars.volume != NOT_TOLD), np.rint(bars.volume * self.ratio).astype(np.int64), bars.volume)
         return replace(timed, bars=replace(bars, ohlc=ohlc, volume=volume))
 

@@ -27,7 +27,7 @@ def test_all_bars_of_a_lost_session_are_gone_and_no_others(market: Market) -> No
 
 def test_a_request_for_a_lost_session_alone_finds_no_data(market: Market) -> None:
     with pytest.raises(Refusal) as refused:
-        market.history(request(AAPL, "1 min", "1 D", "20240612-20:00:00"), LATER, (WEDNESDAY,))
+        market.history(request(AAPL, "1 min", "1 D", "20240612-20:00:00"), LATER, Lost((WEDNESDAY,)))
     assert refused.value.code == 162
     assert "no data" in refused.value.text
 
