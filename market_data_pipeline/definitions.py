@@ -25,6 +25,7 @@ from market_data_pipeline.orchestration.importing import import_csv_job
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
 from market_data_pipeline.orchestration.migrating import migrate_postgres_job
+from market_data_pipeline.orchestration.rechecking import recheck_job, recheck_schedule
 from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.orchestration.warm_up import warm_up_asset, warm_up_job
@@ -40,7 +41,7 @@ def assemble(places: Places) -> dg.Definitions:
     watchlist = read_watchlist(places.watchlist)
     parts = [universe_parts(watchlist, name) for name in watchlist.universes]
     universes = [one.partitions for one in parts]
-    inbox = inbox_job(places)
+    inbox, recheck = inbox_job(places), recheck_job(universes)
     definitions = dg.Definitions(
         assets=[
             overview_asset(parts, places),
@@ -58,8 +59,9 @@ def assemble(places: Places) -> dg.Definitions:
             migrate_postgres_job(places.watchlist),
             import_csv_job(places),
             warm_up_job(),
+            recheck,
         ],
-        schedules=[*after_close_schedules(watchlist, parts), *before_open_schedules(places)],
+        schedules=[*after_close_schedules(watchlist, parts), *before_open_schedules(places), recheck_schedule(recheck)],
         sensors=[
             watchlist_sensor(watchlist, places),
             watchlist_loads_sensor(parts, places),

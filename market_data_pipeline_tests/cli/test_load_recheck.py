@@ -84,7 +84,7 @@ def test_a_split_ends_with_1_and_the_command_that_is_named_mends_it(mdp: Mdp, re
             "--recheck is about sessions that are stored, so --start, --refetch cannot go with it",
         ),
         (("--rebase", "--mode", "full"), "--rebase is about sessions that are stored, so --mode cannot go with it"),
-        (("--recheck", 0), "0 is not in the range"),
+        (("--recheck", 0), "should be greater than or equal to 1"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(mdp: Mdp, options: tuple[object, ...], message: str) -> None:

@@ -25,8 +25,8 @@ def bars(*closes: int, volume: int = 100, first: int = 0) -> BarTable:
 
 def divided(table: BarTable, ratio: float) -> BarTable:
     """Return prices divided and rounded to cents, volumes multiplied."""
-    prices = {name: np.rint(table.column(name) / ratio).astype(np.int64) for name in ("open", "high", "low", "close")}
-    return replace(table, **prices, volume=np.rint(table.volume * ratio).astype(np.int64))
+    opens, high, low, close = (np.rint(table.column(name) / ratio).astype(np.int64) for name in ("open", "high", "low", "close"))
+    return replace(table, open=opens, high=high, low=low, close=close, volume=np.rint(table.volume * ratio).astype(np.int64))
 
 
 def test_bars_that_are_the_same_are_no_change() -> None:
