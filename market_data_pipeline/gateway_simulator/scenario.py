@@ -14,7 +14,7 @@ A file:
 
 The same in short, KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT]: `history:3=drop-middle`, `history/AAPL:5n=error-165`, `history:20%=silence`,
 `connect:1=login-screen`, `history:2-4=slow:1.5`, `any:*=one-byte`, `history/NVDA:*=lost:2024-11-29,2024-12-02`,
-`history/AAPL:*=revised:2024-05-30`, `history/TSLA:*=split:3:2022-08-25`.
+`history/AAPL:*=revised:2024-05-30`, `history/TSLA:*=split:3:2022-08-25`, `schedule:*=early-close:2024-05-24`.
 """
 
 from __future__ import annotations
@@ -88,6 +88,12 @@ class Action(StrEnum):
     """Some bars of some sessions have other values than before, and one of each is gone: the history was corrected."""
     SPLIT = "split"
     """All prices are divided by a ratio, volumes multiplied: the history was put on the base after a split."""
+    CLOSED = "closed"
+    """Some sessions are not in the schedule."""
+    OPENED = "opened"
+    """The schedule has sessions on dates on which the calendar has none."""
+    EARLY_CLOSE = "early-close"
+    """Some sessions of the schedule end at 13:00."""
     OUTAGE_LOST = "outage-lost"
     OUTAGE_KEPT = "outage-kept"
     RESTART = "restart"
@@ -104,7 +110,8 @@ _NAMED_ERRORS = {
     Action.AMBIGUOUS: notices.AMBIGUOUS_CONTRACT,
 }
 _OF_BARS = frozenset({Action.DISORDER, Action.DUPLICATES, Action.TRUNCATED, Action.EMPTY, Action.STALE, Action.LOST, Action.REVISED, Action.SPLIT})
-_OF_SESSIONS = frozenset({Action.LOST, Action.REVISED})
+_OF_SCHEDULES = frozenset({Action.CLOSED, Action.OPENED, Action.EARLY_CLOSE})
+_OF_SESSIONS = frozenset({Action.LOST, Action.REVISED, *_OF_SCHEDULES})
 _OF_CONNECTING = {
     Kind.CONNECT: frozenset({Action.LOGIN_SCREEN, Action.DROP_BEFORE, Action.GARBAGE, Action.SLOW, Action.RESTART}),
     Kind.START: frozenset({Action.IN_USE, Action.SILENCE, Action.DROP_BEFORE, Action.SLOW, Action.ERROR, Action.RESTART}),
@@ -133,7 +140,7 @@ class Fault(Section):
         client: Only for this client id.
         since: Not before this time of the gateway's clock; with a zone. Occasions before it are not counted.
         until: Not at this time of the gateway's clock or later.
-        sessions: Dates of the sessions that are lost, or revised, for `lost` and `revised`.
+        sessions: Dates of the sessions that are lost, revised, closed, opened or over early, for the actions of these names.
         ratio: By what prices are divided, for `split`.
         before: Only in sessions dated before this one, for `split`; by default in all.
         code: The error's number, for `error`.
@@ -171,13 +178,15 @@ class Fault(Section):
         if self.code is not None and self.text is None and self.code not in notices.BY_CODE:
             raise ValueError(f"there is no usual text for code {self.code}: give text")
         if bool(self.sessions) != (self.do in _OF_SESSIONS):
-            raise ValueError("lost and revised need sessions, and nothing else takes some: {do: lost, sessions: [2024-11-29]}")
+            raise ValueError(f"{', '.join(sorted(_OF_SESSIONS))} need sessions, and nothing else takes some: {{do: lost, sessions: [2024-11-29]}}")
         if (self.ratio is not None) != (self.do is Action.SPLIT) or (self.before is not None and self.do is not Action.SPLIT):
             raise ValueError("split needs a ratio, and nothing else takes one, or a date before: {do: split, ratio: 4, before: 2024-06-10}")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("since must lie before until")
         if self.do in _OF_BARS and self.kind is not Kind.HISTORY:
             raise ValueError(f"{self.do} changes bars: use it on history")
+        if self.do in _OF_SCHEDULES and self.kind is not Kind.SCHEDULE:
+            raise ValueError(f"{self.do} changes sessions: use it on schedule")
         allowed = _OF_CONNECTING.get(self.kind)
         if allowed is not None and self.do not in allowed:
             raise ValueError(f"on {self.kind} there can be: {', '.join(sorted(allowed))}; not {self.do}")
@@ -294,7 +303,7 @@ _MOST_AT_ONCE = 10_000
 def parse_fault(text: str) -> Fault:
     """Return the fault that KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT] means.
 
-    WHEN is `3`, `3,5`, `3-7`, `5n` (each fifth), `20%` (at random) or `*`. ARGUMENT is the text of an error, the sessions that are lost or revised
+    WHEN is `3`, `3,5`, `3-7`, `5n` (each fifth), `20%` (at random) or `*`. ARGUMENT is the text of an error, the sessions that it is about
     (`2024-11-29,2024-12-02`), the ratio of a split and the first session that is not divided (`4:2024-06-10`), else seconds.
 
     Raises:

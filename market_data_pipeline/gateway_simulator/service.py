@@ -7,7 +7,7 @@ from functools import partial
 
 from market_data_pipeline.gateway_simulator import account, answers, live, notices, requests, ticks
 from market_data_pipeline.gateway_simulator.client import Client
-from market_data_pipeline.gateway_simulator.delivery import Answer, changed_rows, rewrite_of, stale_id
+from market_data_pipeline.gateway_simulator.delivery import Answer, changed_rows, rescheduled_by, rewrite_of, stale_id
 from market_data_pipeline.gateway_simulator.gateway import Gateway
 from market_data_pipeline.gateway_simulator.limits import Arrival
 from market_data_pipeline.gateway_simulator.market import ContractQuery, HistoryRequest
@@ -143,7 +143,7 @@ class Service:
 
     async def _make_schedule(self, request_id: int, request: HistoryRequest, fault: Fault | None) -> Answer:
         gateway = self._gateway
-        answer = await gateway.compute(gateway.market.schedule, request, gateway.clock.now_ns())
+        answer = await gateway.compute(gateway.market.schedule, request, gateway.clock.now_ns(), rescheduled_by(fault))
         data = answers.schedule(request_id, answer.start, answer.end, answer.time_zone, answer.sessions)
         return Answer((data,), "sessions", len(answer.sessions))
 

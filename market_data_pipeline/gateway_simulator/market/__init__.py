@@ -12,7 +12,7 @@ from market_data_pipeline.gateway_simulator.market.durations import DOCUMENTED, 
 from market_data_pipeline.gateway_simulator.market.market import Market
 from market_data_pipeline.gateway_simulator.market.questions import BarRow, HistoryAnswer, HistoryRequest, ScheduleAnswer
 from market_data_pipeline.gateway_simulator.market.refusal import Refusal
-from market_data_pipeline.gateway_simulator.market.rewriting import Lost, Revised, Rewrite, Split
+from market_data_pipeline.gateway_simulator.market.rewriting import Lost, Other, Rescheduled, Revised, Rewrite, Split
 
 __all__ = [
     "DOCUMENTED",
@@ -25,7 +25,9 @@ __all__ = [
     "ListedContract",
     "Lost",
     "Market",
+    "Other",
     "Refusal",
+    "Rescheduled",
     "Revised",
     "Rewrite",
     "ScheduleAnswer",

@@ -21,7 +21,7 @@ from market_data_pipeline.gateway_simulator.market.reading import TimedBars, rea
 from market_data_pipeline.gateway_simulator.market.recorded import read_recorded
 from market_data_pipeline.gateway_simulator.market.refusal import end_of_continuous_future, invalid_request, no_data
 from market_data_pipeline.gateway_simulator.market.requesting import Reach, reach_of
-from market_data_pipeline.gateway_simulator.market.rewriting import Rewrite
+from market_data_pipeline.gateway_simulator.market.rewriting import Rescheduled, Rewrite
 from market_data_pipeline.gateway_simulator.market.shows import ADJUSTED, Show, show_of
 from market_data_pipeline.gateway_simulator.market.texts import AS_SECONDS, AS_TEXT, stamps, values
 
@@ -179,8 +179,13 @@ class Market:
             raise no_data(f"{contract.subject} {show.subject}")
         return str(start_s) if format_date == AS_SECONDS else local_texts(np.array([start_s]), 0, "-")[0]
 
-    def schedule(self, request: HistoryRequest, now_ns: int) -> ScheduleAnswer:
+    def schedule(self, request: HistoryRequest, now_ns: int, rescheduled: Rescheduled | None = None) -> ScheduleAnswer:
         """Return the sessions of a request for SCHEDULE.
+
+        Args:
+            request: What is asked.
+            now_ns: The time.
+            rescheduled: Sessions that are other than in the calendar; None where none is.
 
         Raises:
             Refusal: As `history`; 321 for other bars than days.
@@ -199,6 +204,8 @@ class Market:
         offsets = hours.offset_s[positions]
         starts, ends = (local_texts(column[positions], offsets, "-") for column in (hours.start_s, hours.stop_s))
         sessions = list(zip(starts, ends, date_texts(hours.days[positions]), strict=True))
+        if rescheduled is not None:
+            sessions = rescheduled.apply(sessions)
         return ScheduleAnswer(starts[0], ends[-1], contract.time_zone, sessions)
 
     # From a request to bars

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -85,6 +86,41 @@ class Split:
         ohlc = np.where(older, step * np.rint(bars.ohlc / (self.ratio * step)).astype(np.int64), bars.ohlc)
         volume = np.where(older & (bars.volume != NOT_TOLD), np.rint(bars.volume * self.ratio).astype(np.int64), bars.volume)
         return replace(timed, bars=replace(bars, ohlc=ohlc, volume=volume))
+
+
+class Other(StrEnum):
+    """What is other with sessions."""
+
+    CLOSED = "closed"
+    OPENED = "opened"
+    EARLY = "early"
+
+
+@dataclass(frozen=True)
+class Rescheduled:
+    """Sessions of a venue that are other than in its calendar: closed, open where it is closed (with the hours of the session before), or over early.
+
+    Early is at 13:00 on the contract's clocks.
+    """
+
+    sessions: Collection[dt.date]
+    how: Other
+
+    def apply(self, sessions: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """Return (start, end, date) of each session as it is now; what lies outside the first and the last date stays out."""
+        dates = {f"{date:%Y%m%d}" for date in self.sessions}
+        if self.how is Other.CLOSED:
+            return [one for one in sessions if one[2] not in dates]
+        if self.how is Other.EARLY:
+            return [(start, f"{end[:9]}13:00:00" if date in dates else end, date) for start, end, date in sessions]
+        found = list(sessions)
+        for date in sorted(dates):
+            before = [one for one in found if one[2] < date]
+            if before and date < found[-1][2]:
+                start, end, _ = before[-1]
+                found.append((f"{date}{start[8:]}", f"{date}{end[8:]}", date))
+                found.sort(key=lambda one: one[2])
+        return found
 
 
 def _numbers(sessions: Collection[dt.date]) -> list[int]:
