@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import dagster as dg
 
+from market_data_pipeline.calendars.overrides import DEFAULT as OVERRIDES_DEFAULT
+from market_data_pipeline.calendars.overrides import VARIABLE as OVERRIDES_VARIABLE
 from market_data_pipeline.orchestration.adopting import adopt_job
 from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
 from market_data_pipeline.orchestration.automation.before_open import before_open_schedules
@@ -19,6 +23,7 @@ from market_data_pipeline.orchestration.automation.watchlist_sync import watchli
 from market_data_pipeline.orchestration.backtests import backtest_assets
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
+from market_data_pipeline.orchestration.calendar_check import calendar_check_job, calendar_check_schedule
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.importing import import_csv_job
@@ -41,7 +46,7 @@ def assemble(places: Places) -> dg.Definitions:
     watchlist = read_watchlist(places.watchlist)
     parts = [universe_parts(watchlist, name) for name in watchlist.universes]
     universes = [one.partitions for one in parts]
-    inbox, recheck = inbox_job(places), recheck_job(universes)
+    inbox, recheck, calendar_check = inbox_job(places), recheck_job(universes), calendar_check_job(universes)
     definitions = dg.Definitions(
         assets=[
             overview_asset(parts, places),
@@ -60,8 +65,14 @@ def assemble(places: Places) -> dg.Definitions:
             import_csv_job(places),
             warm_up_job(),
             recheck,
+            calendar_check,
         ],
-        schedules=[*after_close_schedules(watchlist, parts), *before_open_schedules(places), recheck_schedule(recheck)],
+        schedules=[
+            *after_close_schedules(watchlist, parts),
+            *before_open_schedules(places),
+            recheck_schedule(recheck),
+            calendar_check_schedule(calendar_check),
+        ],
         sensors=[
             watchlist_sensor(watchlist, places),
             watchlist_loads_sensor(parts, places),
@@ -84,6 +95,9 @@ def assemble(places: Places) -> dg.Definitions:
         definitions.get_repository_def()  # kept by Dagster; it copies sensors with a parameter of its own that is beta
     return definitions
 
+
+# A code location may be loaded from any folder, and calendars look for their overrides in the current one.
+os.environ.setdefault(OVERRIDES_VARIABLE, str(place(OVERRIDES_VARIABLE, str(OVERRIDES_DEFAULT))))
 
 with one_clear_message():
     defs = assemble(

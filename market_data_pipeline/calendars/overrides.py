@@ -7,8 +7,9 @@ calendars:
     sessions:
       2024-07-03: {open: "09:30", close: "13:00", reason: day before Independence Day}
 
-Times are on the clocks of the calendar's zone; an open that is not before the close is one of the calendar day before (currencies: "17:15" to "17:00").
-The file is looked at again whenever a calendar is asked for: one that was changed counts from then on, also in processes that run for days.
+Times are on the clocks of the calendar's zone; an open that is not before the close is one of the calendar day before (currencies open at "17:15"
+and close at "17:00"). The file is looked at again whenever a calendar is asked for: one that was changed counts from then on, also in processes that
+run for days.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The file of `calendars.overrides` as it is read, checked and written. Imports pydantic: only what finds such a file, or writes one, imports this."""
+"""The file of `calendars.overrides` as it is read, checked and written. Imports pydantic: only what finds or writes such a file imports it."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def write_overrides(file: Path, overrides: Mapping[str, CalendarOverrides]) -> N
                 out.write("\n".join(lines) + "\n")
                 out.flush()
                 os.fsync(out.fileno())
-            os.chmod(temporary, 0o644)
+            Path(temporary).chmod(0o644)
             os.replace(temporary, file)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

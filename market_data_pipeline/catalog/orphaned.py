@@ -35,15 +35,13 @@ def require_sessions(row: SeriesRow | None) -> SeriesRow | None:
     lost = orphans(row, partitions_of(row.series))
     if not lost:
         return row
-    name = calendar_name_of_venue(row.series.venue)
-    raise ConfigurationError(orphaned_words(f"{mark.file} closes", name, row, lost))
+    raise ConfigurationError(orphaned_words(f"{mark.file} closes", "Take the date out of that file", row, lost))
 
 
-def orphaned_words(who: str, calendar: str, row: SeriesRow, lost: list[dt.date]) -> str:
-    """Return what to tell a person of sessions that would be orphaned."""
+def orphaned_words(who: str, cure: str, row: SeriesRow, lost: list[dt.date]) -> str:
+    """Return what to tell a person of sessions that are, or would be, without a place."""
     shown = ", ".join(map(str, lost[:_SHOWN])) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
     return (
-        f"{who} {shown} for {calendar}, and sessions of {row.series} are stored there: they would belong to no session. "
-        f"Nothing was changed. Take the date out of closed: in that file; or, if those bars are wrong, move their files out of data/bar/{row.series.folder} "
-        "and run `mdp catalog verify` before you close it."
+        f"{who} {shown}, and sessions of {row.series} are stored there: they would belong to no session. Nothing was changed. {cure}; "
+        f"or, if those bars are wrong, move their files out of data/bar/{row.series.folder} and run `mdp catalog verify` before you close it."
     )

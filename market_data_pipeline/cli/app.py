@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline import __version__
-from market_data_pipeline.cli import backtest, catalog, ibkr, inbox, instruments, migrate, watchlist
+from market_data_pipeline.cli import backtest, calendar, catalog, ibkr, inbox, instruments, migrate, watchlist
 from market_data_pipeline.cli.check import check
 from market_data_pipeline.cli.import_csv import import_csv
 from market_data_pipeline.cli.load import load
@@ -62,6 +62,7 @@ app.command("warmup", short_help="Say whether a live strategy would be ready, an
 app.add_typer(watchlist.app, name="watchlist")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(ibkr.app, name="ibkr")
+app.add_typer(calendar.app, name="calendar")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(inbox.app, name="inbox")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,7 +12,7 @@ from market_data_pipeline.calendars.overrides import CalendarOverrides, SessionT
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.orphaned import orphaned_words, orphans
 from market_data_pipeline.domain.bar_types import parse_instrument_id, venue_of
-from market_data_pipeline.domain.calendar_differences import CalendarDifference, Differs, TradingHours, differences, hours_between
+from market_data_pipeline.domain.calendar_differences import CalendarDifference, TradingHours, differences, hours_between
 from market_data_pipeline.domain.errors import ConfigurationError, InvalidDate, SourceRefused, UsageError
 from market_data_pipeline.domain.sessions import Partitions, SessionCalendar
 from market_data_pipeline.sources.ibkr import Hours, IbkrGateway, resolve
@@ -101,13 +100,17 @@ def write_differences(catalog: Catalog, check: CalendarCheck, today: dt.date) ->
 
 
 def _with(before: CalendarOverrides, check: CalendarCheck, reason: str) -> CalendarOverrides:
+    """Return overrides that follow the broker; where it agrees with what is published, none is needed."""
     closed, sessions = dict(before.closed), dict(before.sessions)
+    published = hours_between(published_calendar_of_venue(venue_of(check.instrument_id)), check.start, check.end, str(check.hours))
     for one in check.found:
-        if one.kind is Differs.ONLY_OURS:
-            sessions.pop(one.date, None)
+        closed.pop(one.date, None)
+        sessions.pop(one.date, None)
+        if one.theirs == published.get(one.date):
+            continue
+        if one.theirs is None:
             closed[one.date] = reason
-        elif one.theirs is not None:
-            closed.pop(one.date, None)
+        else:
             opens, closes = (clock_of(ns, check.calendar.time_zone) for ns in (one.theirs.open_ns, one.theirs.close_ns))
             sessions[one.date] = SessionTimes(opens.time(), closes.time(), reason)
     return replace(before, closed=closed, sessions=sessions)
@@ -119,7 +122,7 @@ def _refuse_orphans(catalog: Catalog, name: str, overrides: CalendarOverrides) -
             continue
         calendar = overridden(published_calendar_of_venue(row.series.venue), overrides)
         if lost := orphans(row, Partitions.of(calendar, row.series.spec)):
-            raise ConfigurationError(orphaned_words("The broker has no session on", name, row, lost))
+            raise ConfigurationError(orphaned_words(f"IBKR has no {name} session on", "Keep our calendar as it is", row, lost))
 
 
 def clock_of(ns: int, time_zone: str) -> dt.datetime:
@@ -133,8 +136,3 @@ def words_of(hours: TradingHours | None, date: dt.date, time_zone: str) -> str:
         return "no session"
     opens, closes = (clock_of(ns, time_zone) for ns in (hours.open_ns, hours.close_ns))
     return " to ".join(f"{one:%H:%M}" + ("" if one.date() == date else f" ({one.date()})") for one in (opens, closes))
-
-
-def differences_by_word(check: CalendarCheck) -> Mapping[str, int]:
-    """Return how many dates differ in which way."""
-    return {str(kind): sum(one.kind is kind for one in check.found) for kind in Differs}

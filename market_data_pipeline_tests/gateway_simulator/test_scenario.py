@@ -151,7 +151,7 @@ def test_a_file_says_the_same_at_length(tmp_path: Path) -> None:
         ("faults:\n  - {kind: history, rate: 1.5, do: silence}\n", "line 2: faults[0].rate"),
         (
             "faults:\n  - {kind: history, do: silence, sessions: [2024-11-29]}\n",
-            "line 2: faults[0]: closed, early-close, lost, opened, revised need sessions",
+            "line 2: faults[0]: closed, early-close, lost, opened",
         ),
         ("faults:\n  - {kind: history, do: silence, since: 2024-11-29T18:00}\n", "line 2: faults[0].since"),
         ("faults:\n  - {kind: history, do: silence, since: 2024-11-30T18:00Z, until: 2024-11-29T18:00Z}\n", "since must lie before until"),

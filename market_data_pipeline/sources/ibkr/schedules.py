@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from market_data_pipeline.sources.ibkr.gateway import IbkrGateway
     from market_data_pipeline.sources.ibkr.settings import Hours
 
-# "Duration": days up to a year.
-_DAYS_AT_ONCE = 365
+# "Duration": days up to 365, of which two are a margin.
+_DAYS_AT_ONCE = 363
 _FORM = "%Y%m%d-%H:%M:%S"
 
 
@@ -47,9 +47,8 @@ def broker_sessions(
     while end >= first:
         start = max(first, end - dt.timedelta(days=_DAYS_AT_ONCE - 1))
         # `N D` counts trading days, so it reaches back too far, never too short; sessions are taken by their dates.
-        question = schedule_question(
-            contract, (day_number(end) + 2) * DAY_NS - NANOSECONDS, (end - start).days + 2, hours, f"Sessions of {instrument_id}"
-        )
+        end_ns = (day_number(end) + 1) * DAY_NS - NANOSECONDS
+        question = schedule_question(contract, end_ns, (end - start).days + 2, hours, f"Sessions of {instrument_id}")
         try:
             zone, sessions = gateway.ask(question)
         except NothingThere:
