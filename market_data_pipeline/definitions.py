@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import dagster as dg
 
-from market_data_pipeline.calendars.overrides import DEFAULT as OVERRIDES_DEFAULT
-from market_data_pipeline.calendars.overrides import VARIABLE as OVERRIDES_VARIABLE
+from market_data_pipeline.calendars.overrides import stand_in
 from market_data_pipeline.orchestration.adopting import adopt_job
 from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
 from market_data_pipeline.orchestration.automation.before_open import before_open_schedules
@@ -31,7 +28,7 @@ from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
 from market_data_pipeline.orchestration.migrating import migrate_postgres_job
 from market_data_pipeline.orchestration.rechecking import recheck_job, recheck_schedule
-from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
+from market_data_pipeline.orchestration.resources import PROJECT, BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.orchestration.warm_up import warm_up_asset, warm_up_job
 from market_data_pipeline.watchlist import read_watchlist
@@ -96,8 +93,7 @@ def assemble(places: Places) -> dg.Definitions:
     return definitions
 
 
-# A code location may be loaded from any folder, and calendars look for their overrides in the current one.
-os.environ.setdefault(OVERRIDES_VARIABLE, str(place(OVERRIDES_VARIABLE, str(OVERRIDES_DEFAULT))))
+stand_in(PROJECT)
 
 with one_clear_message():
     defs = assemble(

@@ -63,9 +63,23 @@ class CalendarOverrides:
     sessions: Mapping[dt.date, SessionTimes]
 
 
+_project: list[Path] = []
+
+
+def stand_in(project: Path) -> None:
+    """Let this process look for overrides in a project's folder too: a code location of Dagster may be loaded from any folder."""
+    _project[:] = [project]
+
+
 def overrides_file() -> Path:
-    """Return where overrides are written: MDP_CALENDAR_OVERRIDES, else config/calendar_overrides.yaml in this folder. It need not be there."""
-    return Path(os.environ.get(VARIABLE) or DEFAULT).absolute()
+    """Return where overrides are written; it need not be there.
+
+    MDP_CALENDAR_OVERRIDES, else config/calendar_overrides.yaml in this folder, or in the project's where there is none here.
+    """
+    if given := os.environ.get(VARIABLE):
+        return Path(given).absolute()
+    here = DEFAULT.absolute()
+    return _project[0] / DEFAULT if _project and not here.exists() else here
 
 
 def current_mark() -> Mark | None:

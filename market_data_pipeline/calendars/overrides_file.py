@@ -40,6 +40,11 @@ def _calendar(name: str) -> str:
     return name
 
 
+def _dates_as_text(value: object) -> object:
+    """Let mistakes be told with their line: pydantic names keys that are text only."""
+    return {str(key): one for key, one in value.items()} if isinstance(value, dict) else value
+
+
 Clock = Annotated[dt.time, BeforeValidator(_clock)]
 Reason = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -55,8 +60,8 @@ class _Session(Section):
 class _Calendar(Section):
     """What is other than published in one calendar."""
 
-    closed: Mapping[dt.date, Reason] = {}
-    sessions: Mapping[dt.date, _Session] = {}
+    closed: Annotated[Mapping[dt.date, Reason], BeforeValidator(_dates_as_text)] = {}
+    sessions: Annotated[Mapping[dt.date, _Session], BeforeValidator(_dates_as_text)] = {}
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
@@ -95,8 +100,9 @@ def write_overrides(file: Path, overrides: Mapping[str, CalendarOverrides]) -> N
     Raises:
         StorageFailed: If the file system refuses.
     """
-    lines = [f"{_HEAD}calendars:"]
-    for name, one in sorted(overrides.items()):
+    written = {name: one for name, one in sorted(overrides.items()) if one.closed or one.sessions}
+    lines = [f"{_HEAD}calendars:{'' if written else ' {}'}"]
+    for name, one in written.items():
         lines.append(f"  {name}:")
         lines += ["    closed:"] if one.closed else []
         lines += [f"      {date}: {_quoted(reason)}" for date, reason in sorted(one.closed.items())]

@@ -79,8 +79,8 @@ def calendar_check_job(universes: Sequence[UniversePartitions]) -> dg.JobDefinit
     @dg.job(
         name=JOB,
         description=(
-            "Compares each calendar of the universes that ask the broker with the broker's own schedule of one instrument, over the last 30 days. Fails "
-            'with what differs and the command that lets the calendar follow the broker. Configuration: {"days": 30}.'
+            "Compares each calendar of the universes that ask the broker with the broker's own schedule of one instrument, over the last 30 days. "
+            'Fails with what differs and the command that lets the calendar follow the broker. Configuration: {"days": 30}.'
         ),
         config=dg.RunConfig(ops={"compared": CalendarAgainstBroker()}),
     )
