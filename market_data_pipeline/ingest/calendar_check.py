@@ -70,11 +70,11 @@ def check_calendar(gateway: IbkrGateway, instrument_id: str, start: dt.date | No
     first = start if start is not None else last - dt.timedelta(days=DAYS_BACK - 1)
     if last < first:
         raise InvalidDate(f"The range runs backwards: {first} to {last}. The broker tells of sessions that are over, up to {yesterday}.")
-    theirs = broker_sessions(gateway, details, name, first, last, hours)
+    told = broker_sessions(gateway, details, name, first, last, hours)
+    first = max(first, min(told, default=last))  # before that the instrument was not listed, which says nothing of the calendar
+    theirs = {date: one for date, one in told.items() if first <= date <= last}
     if not theirs:
         raise SourceRefused(f"IBKR tells of no session of {name} from {first} to {last}. Was it listed then? mdp ibkr ranges {name}")
-    # Before the first session that it tells of the instrument may not have been listed: that says nothing of the calendar.
-    first = max(first, min(theirs))
     ours = hours_between(calendar, first, last, str(hours))
     return CalendarCheck(name, calendar, hours, first, last, len(ours), len(theirs), tuple(differences(ours, theirs)))
 

@@ -61,7 +61,8 @@ def test_what_is_the_same_is_told_as_that(brokered: Project) -> None:
 
 def test_an_override_is_honoured_by_partitions_and_by_the_next_look(brokered: Project, tmp_path: Path) -> None:
     (tmp_path / "overrides.yaml").write_text(
-        'calendars:\n  NYSE:\n    closed:\n      2024-05-30: an example\n    sessions:\n      2024-05-24: {open: "09:30", close: "13:00", reason: early}\n'
+        "calendars:\n  NYSE:\n    closed:\n      2024-05-30: an example\n    sessions:\n"
+        '      2024-05-24: {open: "09:30", close: "13:00", reason: early}\n'
     )
     assert "2024-05-24" not in failure_of(compare(brokered))
     refused = brokered.run("brokered_bars", "2024-05-30|NVDA.NASDAQ")

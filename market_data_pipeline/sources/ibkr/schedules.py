@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from market_data_pipeline.sources.ibkr.gateway import IbkrGateway
     from market_data_pipeline.sources.ibkr.settings import Hours
 
-# "Duration": days up to 365, of which two are a margin.
-_DAYS_AT_ONCE = 363
+# "Duration": days up to 365.
+_DAYS_AT_ONCE = 350
+# Asked for beyond the first date, so that a venue closed on it is told from an instrument that was not listed yet.
+_MARGIN_DAYS = 14
 _FORM = "%Y%m%d-%H:%M:%S"
 
 
 def broker_sessions(
     gateway: IbkrGateway, details: ContractDetails, instrument_id: str, first: dt.date, last: dt.date, hours: Hours
 ) -> dict[dt.date, TradingHours]:
-    """Return the sessions dated in [first, last] that IBKR tells of a contract, with their hours; one request a year.
+    """Return the sessions dated up to `last` that IBKR tells of a contract, with their hours; one request a year.
+
+    Those of some days before `first` are told too: where there are none, the instrument was not listed yet.
 
     Args:
         gateway: Whom to ask.
@@ -46,15 +50,15 @@ def broker_sessions(
     end = last
     while end >= first:
         start = max(first, end - dt.timedelta(days=_DAYS_AT_ONCE - 1))
-        # `N D` counts trading days, so it reaches back too far, never too short; sessions are taken by their dates.
+        # `N D` counts trading days, so it reaches back too far, never too short; sessions are told by their dates, and may be told twice.
         end_ns = (day_number(end) + 1) * DAY_NS - NANOSECONDS
-        question = schedule_question(contract, end_ns, (end - start).days + 2, hours, f"Sessions of {instrument_id}")
+        question = schedule_question(contract, end_ns, (end - start).days + _MARGIN_DAYS, hours, f"Sessions of {instrument_id}")
         try:
             zone, sessions = gateway.ask(question)
         except NothingThere:
             break
         told = [_session(zone, one, question.what) for one in sessions]
-        found += [(date, hours_of) for date, hours_of in told if start <= date <= end]
+        found += [(date, hours_of) for date, hours_of in told if date <= end]
         end = start - dt.timedelta(days=1)
     return joined(found)
 
