@@ -53,10 +53,9 @@ def simulate(
     It is read-only, enforces the broker's pacing rules, and can be hurt: FAULT is KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT].
     KIND: connect, start, contracts, matching, history, schedule, head, ticks, realtime, any. WHEN: 3 or 3,5 or 3-7 or 5n (each fifth) or 20% or *.
     WHAT: error-CODE, no-data, pacing, no-permission, query-cancelled, unknown-contract, ambiguous, silence, slow, drop-before, drop-middle,
-    drop-after, half-frame, garbage, garbage-frame, one-byte, disorder, duplicates, truncated, empty, stale, lost, revised, split,
-    closed, opened, early-close, outage-lost, outage-kept,
-    restart, login-screen, in-use. ARGUMENT: the text of an error, the sessions that are lost, else seconds. A scenario file says more: since
-    when and until when, for which client, how often.
+    drop-after, half-frame, garbage, garbage-frame, one-byte, disorder, duplicates, truncated, empty, stale, lost, revised, split, closed, opened,
+    early-close, outage-lost, outage-kept, restart, login-screen, in-use. ARGUMENT: the text of an error, the sessions that it is about, the ratio
+    of a split, else seconds. A scenario file says more: since when and until when, for which client, how often.
 
     \b
     Examples:

@@ -15,6 +15,8 @@ from market_data_pipeline.domain.bar_table import PRICE_COLUMNS, VALUE_COLUMNS, 
 # The smallest stock dividends that prices are adjusted for are of 2 %; what all bars of a session moved by less is a correction.
 _SMALLEST_REBASE = 0.01
 _LARGEST_DENOMINATOR = 100
+_EXPLAINED = 0.9
+_NEAR_THE_MEDIAN = 0.05
 _VOLUME_TOLERANCE = 0.02
 
 
@@ -86,7 +88,7 @@ def _laid_out(ts_event: Int64s, bars: BarTable) -> tuple[npt.NDArray[np.bool_], 
 
 @dataclass(frozen=True)
 class Ratio:
-    """By what all prices of a session were divided: every value in [low, high] explains them, within the rounding of the last decimal.
+    """By what the prices of a session were divided: every value in [low, high] explains them, within the rounding of the last decimal.
 
     Attributes:
         session: The session's date.
@@ -102,10 +104,11 @@ class Ratio:
 
 
 def ratio_of(session: dt.date, old: BarTable, new: BarTable) -> Ratio | None:
-    """Return by what all prices of a session were divided; None if no one number explains them, or it is nearer to 1 than any re-basing.
+    """Return by what the prices of a session were divided; None if no one number explains them, or it is nearer to 1 than any re-basing.
 
     An old price p was the true price x within half a unit of the last decimal, the new one q is x / r within half a unit: so r lies in
-    [(p - 1/2) / (q + 1/2), (p + 1/2) / (q - 1/2)] for each price, and in what all these intervals share.
+    [(p - 1/2) / (q + 1/2), (p + 1/2) / (q - 1/2)] for each price, and in what all these intervals share. Up to a tenth of the bars may lie outside:
+    bars are corrected on the day of a split, too.
     """
     _, at_old, at_new = np.intersect1d(old.ts_event, new.ts_event, assume_unique=True, return_indices=True)
     if not len(at_old) or 2 * len(at_old) < max(len(old), len(new)):
@@ -113,8 +116,17 @@ def ratio_of(session: dt.date, old: BarTable, new: BarTable) -> Ratio | None:
     before, after = (np.stack([bars.column(name)[at] for name in PRICE_COLUMNS]).astype(np.float64) for bars, at in ((old, at_old), (new, at_new)))
     if before.min() <= 0.5 or after.min() <= 0.5:  # prices of zero and below have no ratio
         return None
-    low, high = float(((before - 0.5) / (after + 0.5)).max()), float(((before + 0.5) / (after - 0.5)).min())
-    if low > high or low - _SMALLEST_REBASE < 1 < high + _SMALLEST_REBASE:
+    each = before / after
+    near = np.abs(each / np.median(each) - 1).max(axis=0) < _NEAR_THE_MEDIAN
+    if not near.any():
+        return None
+    usual = float(before[:, near].sum() / after[:, near].sum())
+    lows, highs = ((before - 0.5) / (after + 0.5)).max(axis=0), ((before + 0.5) / (after - 0.5)).min(axis=0)
+    explained = (lows <= usual) & (usual <= highs)
+    if explained.mean() < _EXPLAINED or abs(usual - 1) < _SMALLEST_REBASE:
+        return None
+    low, high = float(lows[explained].max()), float(highs[explained].min())
+    if low - _SMALLEST_REBASE < 1 < high + _SMALLEST_REBASE:
         return None
     was, now = int(old.volume[at_old].sum()), int(new.volume[at_new].sum())
     return Ratio(session, low, high, now / was if was and now else None)

@@ -40,7 +40,10 @@ _SPECIAL_OF = {
 # What stands ready before a document begins: the environment of its commands.
 _PREPARED = {"docs/postgres.md": "database_of_the_guide"}
 
-_SLOW = {"docs/api.md"}  # a dozen runs and a backfill, for which the daemon looks every 30 seconds
+_SLOW = {
+    "docs/api.md",  # a dozen runs and a backfill, for which the daemon looks every 30 seconds
+    "docs/trust.md",  # asks for the same again and again, for which IBKR wants 15 seconds in between
+}
 
 
 @pytest.fixture

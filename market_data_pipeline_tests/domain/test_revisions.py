@@ -79,12 +79,24 @@ def test_prices_on_another_base_with_the_old_volumes_are_no_split() -> None:
     assert rebases_of([found])[0].name == "prices on another base, 2:1, volumes as before"
 
 
+def test_a_split_is_recognised_through_corrections_of_a_tenth_of_the_bars() -> None:
+    old = bars(*range(18_401, 18_701, 3), volume=6_000)
+    corrected = divided(old, 4)
+    corrected.close[::11] += 3
+    found = ratio_of(FRIDAY, old, corrected)
+    assert found is not None
+    assert rebases_of([found])[0].ratio == 4
+
+
 def test_corrected_bars_are_no_split() -> None:
-    """One bar that says something else than all others, or all of them moved by a hundredth of a percent."""
+    """Some bars that say something else, all of them moved by a hundredth of a percent, half of them divided."""
     old = bars(*range(18_401, 18_701, 3))
-    one_less = divided(old, 4)
-    one_less.open[7] += 3
-    assert ratio_of(FRIDAY, old, one_less) is None
+    some, half = divided(old, 1), divided(old, 4)
+    some.open[7] += 300
+    for name in ("open", "high", "low", "close"):
+        half.column(name)[:50] = old.column(name)[:50]
+    assert ratio_of(FRIDAY, old, some) is None
+    assert ratio_of(FRIDAY, old, half) is None
     assert ratio_of(FRIDAY, old, divided(old, 1.0001)) is None
     assert ratio_of(FRIDAY, old, old) is None
 
