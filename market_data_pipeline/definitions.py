@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from market_data_pipeline.calendars.overrides import stand_in
 from market_data_pipeline.orchestration.adopting import adopt_job
 from market_data_pipeline.orchestration.automation.after_close import after_close_schedules
 from market_data_pipeline.orchestration.automation.before_open import before_open_schedules
@@ -19,6 +20,7 @@ from market_data_pipeline.orchestration.automation.watchlist_sync import watchli
 from market_data_pipeline.orchestration.backtests import backtest_assets
 from market_data_pipeline.orchestration.beta import beta_parameters
 from market_data_pipeline.orchestration.broker import IbkrResource
+from market_data_pipeline.orchestration.calendar_check import calendar_check_job, calendar_check_schedule
 from market_data_pipeline.orchestration.compacting import compact_job, compaction_schedule
 from market_data_pipeline.orchestration.executor import in_process
 from market_data_pipeline.orchestration.failures import one_clear_message
@@ -26,7 +28,8 @@ from market_data_pipeline.orchestration.importing import import_csv_job
 from market_data_pipeline.orchestration.jobs import backtest_jobs, watchlist_job
 from market_data_pipeline.orchestration.load_instrument import load_instrument_job
 from market_data_pipeline.orchestration.migrating import migrate_postgres_job
-from market_data_pipeline.orchestration.resources import BacktestResults, CatalogResource, place
+from market_data_pipeline.orchestration.rechecking import recheck_job, recheck_schedule
+from market_data_pipeline.orchestration.resources import PROJECT, BacktestResults, CatalogResource, place
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.orchestration.warm_up import warm_up_asset, warm_up_job
 from market_data_pipeline.watchlist import read_watchlist
@@ -42,6 +45,7 @@ def assemble(places: Places) -> dg.Definitions:
     parts = [universe_parts(watchlist, name) for name in watchlist.universes]
     universes = [one.partitions for one in parts]
     inbox, compact = inbox_job(places), compact_job()
+    recheck, calendar_check = recheck_job(universes), calendar_check_job(universes)
     definitions = dg.Definitions(
         assets=[
             overview_asset(parts, places),
@@ -60,8 +64,16 @@ def assemble(places: Places) -> dg.Definitions:
             import_csv_job(places),
             warm_up_job(),
             compact,
+            recheck,
+            calendar_check,
         ],
-        schedules=[*after_close_schedules(watchlist, parts), *before_open_schedules(places), compaction_schedule(compact)],
+        schedules=[
+            *after_close_schedules(watchlist, parts),
+            *before_open_schedules(places),
+            compaction_schedule(compact),
+            recheck_schedule(recheck),
+            calendar_check_schedule(calendar_check),
+        ],
         sensors=[
             watchlist_sensor(watchlist, places),
             watchlist_loads_sensor(parts, places),
@@ -84,6 +96,8 @@ def assemble(places: Places) -> dg.Definitions:
         definitions.get_repository_def()  # kept by Dagster; it copies sensors with a parameter of its own that is beta
     return definitions
 
+
+stand_in(PROJECT)
 
 with one_clear_message():
     defs = assemble(

@@ -16,6 +16,7 @@ from market_data_pipeline.catalog.availability import Availability, availability
 from market_data_pipeline.catalog.layout import CatalogLayout
 from market_data_pipeline.catalog.ledger import Ledger, SeriesRow, SessionRow
 from market_data_pipeline.catalog.ledger_database import place_of_ledger
+from market_data_pipeline.catalog.orphaned import require_sessions
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention, Coverage, Provenance
 from market_data_pipeline.domain.errors import ConflictingBars, MarketDataError, PrecisionMismatch, SeriesLocked
@@ -321,7 +322,7 @@ class Catalog:
 
     def _row(self, series: Series) -> SeriesRow | None:
         row = self._find(series)
-        return None if row is None else _if_stored(self._current(row))
+        return None if row is None else require_sessions(_if_stored(self._current(row)))
 
     def _rows(self) -> list[SeriesRow]:
         if not self._exists():
@@ -330,7 +331,7 @@ class Catalog:
         for folder in self.layout.series_folders():
             if folder.name not in known and (found := self._known(folder, None)) is not None:
                 known[folder.name] = found
-        rows = [_if_stored(self._current(known[name])) for name in sorted(known)]
+        rows = [require_sessions(_if_stored(self._current(known[name]))) for name in sorted(known)]
         return [row for row in rows if row is not None]
 
     def _find(self, series: Series) -> SeriesRow | None:

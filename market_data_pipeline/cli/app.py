@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from market_data_pipeline import __version__
-from market_data_pipeline.cli import backtest, catalog, ibkr, inbox, instruments, migrate, watchlist
+from market_data_pipeline.cli import backtest, calendar, catalog, ibkr, inbox, instruments, migrate, watchlist
 from market_data_pipeline.cli.check import check
 from market_data_pipeline.cli.import_csv import import_csv
 from market_data_pipeline.cli.load import load
 from market_data_pipeline.cli.options import CatalogOption, ConfigOption
+from market_data_pipeline.cli.revisions import revisions
 from market_data_pipeline.cli.warmup import warmup
 
 _HELP = """Bars a trader can trust, in a Parquet catalog that any Nautilus tool reads.
@@ -56,10 +57,12 @@ def _everywhere(
 app.command("import-csv", short_help="Store the bars of CSV files.")(import_csv)
 app.command("load", short_help="Fetch bars from Interactive Brokers.")(load)
 app.command("check", short_help="Say what is stored, what is missing, and what fills it.")(check)
+app.command("revisions", short_help="Say which stored bars the broker changed later.")(revisions)
 app.command("warmup", short_help="Say whether a live strategy would be ready, and bring what is missing.")(warmup)
 app.add_typer(watchlist.app, name="watchlist")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(ibkr.app, name="ibkr")
+app.add_typer(calendar.app, name="calendar")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(inbox.app, name="inbox")

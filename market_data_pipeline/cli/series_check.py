@@ -49,6 +49,10 @@ class Wanted:
             raise InvalidDate(f"The range runs backwards: {first} to {last}. Give the earlier date first.")
         return cls(named, BarSpec.parse(bar) if bar is not None else None, first, last)
 
+    def means(self, series: Series) -> bool:
+        """Return whether a series is asked about, by its id and its bars."""
+        return (not self.ids or series.instrument_id in self.ids or series.bar_type in self.ids) and self.spec in (None, series.spec)
+
 
 @dataclass(frozen=True)
 class SeriesCheck:

@@ -53,9 +53,9 @@ def simulate(
     It is read-only, enforces the broker's pacing rules, and can be hurt: FAULT is KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT].
     KIND: connect, start, contracts, matching, history, schedule, head, ticks, realtime, any. WHEN: 3 or 3,5 or 3-7 or 5n (each fifth) or 20% or *.
     WHAT: error-CODE, no-data, pacing, no-permission, query-cancelled, unknown-contract, ambiguous, silence, slow, drop-before, drop-middle,
-    drop-after, half-frame, garbage, garbage-frame, one-byte, disorder, duplicates, truncated, empty, stale, lost, outage-lost, outage-kept,
-    restart, login-screen, in-use. ARGUMENT: the text of an error, the sessions that are lost, else seconds. A scenario file says more: since
-    when and until when, for which client, how often.
+    drop-after, half-frame, garbage, garbage-frame, one-byte, disorder, duplicates, truncated, empty, stale, lost, revised, split, closed, opened,
+    early-close, outage-lost, outage-kept, restart, login-screen, in-use. ARGUMENT: the text of an error, the sessions that it is about, the ratio
+    of a split, else seconds. A scenario file says more: since when and until when, for which client, how often.
 
     \b
     Examples:
@@ -63,6 +63,7 @@ def simulate(
       mdp ibkr simulate --now 2024-06-03T14:30Z --speed 60
       mdp ibkr simulate --pacing-scale 0.01 --fault history:3=drop-middle --fault history/AAPL:20%=silence
       mdp ibkr simulate --fault history/NVDA:*=lost:2024-11-29,2024-12-02
+      mdp ibkr simulate --fault history/AAPL:*=split:4:2024-06-10 --fault schedule:*=early-close:2024-05-24
     """  # noqa: D301 - \b keeps the lines below it as they are
     import asyncio
 

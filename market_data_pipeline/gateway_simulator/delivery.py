@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from market_data_pipeline.gateway_simulator.answers import Row
 from market_data_pipeline.gateway_simulator.client import Client
+from market_data_pipeline.gateway_simulator.market import Lost, Other, Rescheduled, Revised, Rewrite, Split
 from market_data_pipeline.gateway_simulator.scenario import Action, Fault
 from market_data_pipeline.gateway_simulator.wire import framed
 
@@ -49,6 +50,26 @@ def changed_rows(rows: Sequence[Row], fault: Fault | None, chance: random.Random
         # A shuffle of two may change nothing.
         return shuffled if shuffled != list(rows) else shuffled[::-1]
     return rows
+
+
+def rewrite_of(fault: Fault | None, seed: int) -> Rewrite | None:
+    """Return what a fault does to the history itself; None where it leaves that as it was."""
+    if fault is None:
+        return None
+    match fault.do:
+        case Action.LOST:
+            return Lost(fault.sessions)
+        case Action.REVISED:
+            return Revised(fault.sessions, seed)
+        case Action.SPLIT:
+            return Split(fault.ratio or 1.0, fault.before)
+    return None
+
+
+def rescheduled_by(fault: Fault | None) -> Rescheduled | None:
+    """Return what a fault does to sessions; None where it leaves them as they are."""
+    how = {Action.CLOSED: Other.CLOSED, Action.OPENED: Other.OPENED, Action.EARLY_CLOSE: Other.EARLY}
+    return Rescheduled(fault.sessions, how[fault.do]) if fault is not None and fault.do in how else None
 
 
 def stale_id(client: Client, request_id: int) -> int:

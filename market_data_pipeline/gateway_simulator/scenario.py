@@ -9,9 +9,12 @@ A file:
       - {kind: history, rate: 0.2, do: silence, times: 10}
       - {kind: connect, at: 1, do: login-screen}
       - {kind: history, contract: NVDA, do: lost, sessions: [2024-11-29, 2024-12-02], until: 2024-12-02T17:00Z}
+      - {kind: history, contract: AAPL, do: revised, sessions: [2024-05-30]}
+      - {kind: history, contract: TSLA, do: split, ratio: 3, before: 2022-08-25}
 
 The same in short, KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT]: `history:3=drop-middle`, `history/AAPL:5n=error-165`, `history:20%=silence`,
-`connect:1=login-screen`, `history:2-4=slow:1.5`, `any:*=one-byte`, `history/NVDA:*=lost:2024-11-29,2024-12-02`.
+`connect:1=login-screen`, `history:2-4=slow:1.5`, `any:*=one-byte`, `history/NVDA:*=lost:2024-11-29,2024-12-02`,
+`history/AAPL:*=revised:2024-05-30`, `history/TSLA:*=split:3:2022-08-25`, `schedule:*=early-close:2024-05-24`.
 """
 
 from __future__ import annotations
@@ -81,6 +84,16 @@ class Action(StrEnum):
     STALE = "stale"
     LOST = "lost"
     """The bars of some sessions are gone; a request for these alone finds no data."""
+    REVISED = "revised"
+    """Some bars of some sessions have other values than before, and one of each is gone: the history was corrected."""
+    SPLIT = "split"
+    """All prices are divided by a ratio, volumes multiplied: the history was put on the base after a split."""
+    CLOSED = "closed"
+    """Some sessions are not in the schedule."""
+    OPENED = "opened"
+    """The schedule has sessions on dates on which the calendar has none."""
+    EARLY_CLOSE = "early-close"
+    """Some sessions of the schedule end at 13:00."""
     OUTAGE_LOST = "outage-lost"
     OUTAGE_KEPT = "outage-kept"
     RESTART = "restart"
@@ -96,7 +109,9 @@ _NAMED_ERRORS = {
     Action.UNKNOWN: notices.UNKNOWN_CONTRACT,
     Action.AMBIGUOUS: notices.AMBIGUOUS_CONTRACT,
 }
-_OF_BARS = frozenset({Action.DISORDER, Action.DUPLICATES, Action.TRUNCATED, Action.EMPTY, Action.STALE, Action.LOST})
+_OF_BARS = frozenset({Action.DISORDER, Action.DUPLICATES, Action.TRUNCATED, Action.EMPTY, Action.STALE, Action.LOST, Action.REVISED, Action.SPLIT})
+_OF_SCHEDULES = frozenset({Action.CLOSED, Action.OPENED, Action.EARLY_CLOSE})
+_OF_SESSIONS = frozenset({Action.LOST, Action.REVISED, *_OF_SCHEDULES})
 _OF_CONNECTING = {
     Kind.CONNECT: frozenset({Action.LOGIN_SCREEN, Action.DROP_BEFORE, Action.GARBAGE, Action.SLOW, Action.RESTART}),
     Kind.START: frozenset({Action.IN_USE, Action.SILENCE, Action.DROP_BEFORE, Action.SLOW, Action.ERROR, Action.RESTART}),
@@ -125,7 +140,9 @@ class Fault(Section):
         client: Only for this client id.
         since: Not before this time of the gateway's clock; with a zone. Occasions before it are not counted.
         until: Not at this time of the gateway's clock or later.
-        sessions: Dates of the sessions that are lost, for `lost`.
+        sessions: Dates of the sessions that are lost, revised, closed, opened or over early, for the actions of these names.
+        ratio: By what prices are divided, for `split`.
+        before: Only in sessions dated before this one, for `split`; by default in all.
         code: The error's number, for `error`.
         text: Its text, if not the usual one.
         then: What becomes of the request after a notice that belongs to no request, if not the usual: answer, silence or drop.
@@ -144,6 +161,8 @@ class Fault(Section):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     sessions: tuple[dt.date, ...] = ()
+    ratio: Annotated[float, Field(gt=0, le=1000)] | None = None
+    before: dt.date | None = None
     code: int | None = None
     text: str | None = None
     then: Then | None = None
@@ -158,12 +177,16 @@ class Fault(Section):
             raise ValueError("error needs a code, and nothing else takes one: {do: error, code: 162}")
         if self.code is not None and self.text is None and self.code not in notices.BY_CODE:
             raise ValueError(f"there is no usual text for code {self.code}: give text")
-        if bool(self.sessions) != (self.do is Action.LOST):
-            raise ValueError("lost needs sessions, and nothing else takes some: {do: lost, sessions: [2024-11-29]}")
+        if bool(self.sessions) != (self.do in _OF_SESSIONS):
+            raise ValueError(f"{', '.join(sorted(_OF_SESSIONS))} need sessions, and nothing else takes some: {{do: lost, sessions: [2024-11-29]}}")
+        if (self.ratio is not None) != (self.do is Action.SPLIT) or (self.before is not None and self.do is not Action.SPLIT):
+            raise ValueError("split needs a ratio, and nothing else takes one, or a date before: {do: split, ratio: 4, before: 2024-06-10}")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("since must lie before until")
         if self.do in _OF_BARS and self.kind is not Kind.HISTORY:
             raise ValueError(f"{self.do} changes bars: use it on history")
+        if self.do in _OF_SCHEDULES and self.kind is not Kind.SCHEDULE:
+            raise ValueError(f"{self.do} changes sessions: use it on schedule")
         allowed = _OF_CONNECTING.get(self.kind)
         if allowed is not None and self.do not in allowed:
             raise ValueError(f"on {self.kind} there can be: {', '.join(sorted(allowed))}; not {self.do}")
@@ -240,6 +263,7 @@ class Scenario:
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 1) -> None:
         self._faults = [_Counted(fault, seed, number) for number, fault in enumerate(faults)]
+        self.seed = seed
         self.random = random.Random(seed)
         """For what is random within a fault."""
 
@@ -279,8 +303,8 @@ _MOST_AT_ONCE = 10_000
 def parse_fault(text: str) -> Fault:
     """Return the fault that KIND[/CONTRACT]:WHEN=WHAT[:ARGUMENT] means.
 
-    WHEN is `3`, `3,5`, `3-7`, `5n` (each fifth), `20%` (at random) or `*`. ARGUMENT is the text of an error, the sessions that are lost
-    (`2024-11-29,2024-12-02`), else seconds.
+    WHEN is `3`, `3,5`, `3-7`, `5n` (each fifth), `20%` (at random) or `*`. ARGUMENT is the text of an error, the sessions that it is about
+    (`2024-11-29,2024-12-02`), the ratio of a split and the first session that is not divided (`4:2024-06-10`), else seconds.
 
     Raises:
         ConfigurationError: If it means none.
@@ -292,8 +316,11 @@ def parse_fault(text: str) -> Fault:
     content: dict[str, object] = {"kind": match["kind"], "do": match["do"], "contract": match["contract"]}
     if match["code"]:
         content["code"] = int(match["code"])
-    if match["argument"] and match["do"] == Action.LOST:
+    if match["argument"] and match["do"] in _OF_SESSIONS:
         content["sessions"] = match["argument"].split(",")
+    elif match["argument"] and match["do"] == Action.SPLIT:
+        content["ratio"], _, before = match["argument"].partition(":")
+        content["before"] = before or None
     elif match["argument"]:
         content["text" if match["code"] else "seconds"] = match["argument"]
     if when["every"]:

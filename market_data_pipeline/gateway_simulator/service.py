@@ -7,7 +7,7 @@ from functools import partial
 
 from market_data_pipeline.gateway_simulator import account, answers, live, notices, requests, ticks
 from market_data_pipeline.gateway_simulator.client import Client
-from market_data_pipeline.gateway_simulator.delivery import Answer, changed_rows, stale_id
+from market_data_pipeline.gateway_simulator.delivery import Answer, changed_rows, rescheduled_by, rewrite_of, stale_id
 from market_data_pipeline.gateway_simulator.gateway import Gateway
 from market_data_pipeline.gateway_simulator.limits import Arrival
 from market_data_pipeline.gateway_simulator.market import ContractQuery, HistoryRequest
@@ -133,7 +133,7 @@ class Service:
         stale = [stale_id(self._client, request_id)] if fault is not None and fault.do is Action.STALE else []
 
         def work(now_ns: int) -> Answer:
-            answer = gateway.market.history(request, now_ns, fault.sessions if fault is not None else ())
+            answer = gateway.market.history(request, now_ns, rewrite_of(fault, gateway.scenario.seed))
             rows = changed_rows(answer.rows, fault, gateway.scenario.random)
             return Answer(
                 tuple(answers.bars(one, answer.start, answer.end, rows) for one in [*stale, request_id]), "bars", len(rows), until_ns=now_ns
@@ -143,7 +143,7 @@ class Service:
 
     async def _make_schedule(self, request_id: int, request: HistoryRequest, fault: Fault | None) -> Answer:
         gateway = self._gateway
-        answer = await gateway.compute(gateway.market.schedule, request, gateway.clock.now_ns())
+        answer = await gateway.compute(gateway.market.schedule, request, gateway.clock.now_ns(), rescheduled_by(fault))
         data = answers.schedule(request_id, answer.start, answer.end, answer.time_zone, answer.sessions)
         return Answer((data,), "sessions", len(answer.sessions))
 

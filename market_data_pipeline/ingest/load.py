@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
@@ -108,6 +108,7 @@ def load(
     *,
     refetch: Refetch = Refetch.NO,
     again: Collection[dt.date] = (),
+    near: Collection[SessionRow] = (),
     wait_s: float = 10.0,
     now_ns: int | None = None,
 ) -> Generator[LoadEvent, None, LoadReport]:
@@ -123,6 +124,7 @@ def load(
         sessions: Dates of sessions; each must be a session of the series' calendar, and over or running.
         refetch: Whether to ask again for what is stored whole.
         again: Sessions that are asked for again in any case, because what is stored of them is out of date.
+        near: Sessions that are stored elsewhere, beside those of the catalog: they say how busy the instrument is.
         wait_s: Seconds to wait for another process that writes the series.
         now_ns: What counts as now, UTC nanoseconds; by default the clock.
 
@@ -149,7 +151,7 @@ def load(
         before = {row.session: row for row in catalog.sessions(series)}
         whole = {date: row for date, row in before.items() if not row.coverage.is_gap}
         missing = wanted if refetch is Refetch.YES else [date for date in wanted if date not in whole or date in again]
-        asked = Asked(series, partitions, precision, missing, _usual_share(before, missing))
+        asked = Asked(series, partitions, precision, missing, _usual_share([*before.values(), *near], missing))
         asked_for = set(missing)
         cached = tuple(whole[date] for date in wanted if date not in asked_for)
         empty = [row.session for row in cached if row.coverage is Coverage.EMPTY]
@@ -237,11 +239,11 @@ def _store(writer: SeriesWriter, answer: SessionAnswer, before: SessionRow | Non
         return SessionFailure(answer.session, str(error))
 
 
-def _usual_share(stored: Mapping[dt.date, SessionRow], missing: Sequence[dt.date]) -> float:
+def _usual_share(stored: Collection[SessionRow], missing: Sequence[dt.date]) -> float:
     """Return how much of regular hours has bars in the stored sessions around those that are missing."""
     if not missing:
         return 0.0
-    near = sorted((row for row in stored.values() if row.expected), key=lambda row: abs((row.session - missing[-1]).days))[:_NEIGHBOURS]
+    near = sorted((row for row in stored if row.expected), key=lambda row: abs((row.session - missing[-1]).days))[:_NEIGHBOURS]
     return median(min(1.0, row.regular / row.expected) for row in near) if near else 0.0
 
 

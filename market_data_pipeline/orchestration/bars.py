@@ -96,7 +96,7 @@ def bars_asset(watchlist: Watchlist, partitions: UniversePartitions, spec: str) 
             key=key,
             partitions_def=partitions.bars(spec),
             deps=[dg.AssetKey([partitions.name, "instruments"]), *([upstream] if upstream else [])],
-            check_specs=check_specs(key),
+            check_specs=check_specs(key, partitions, spec),
             output_required=False,
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=partitions.name,

@@ -14,7 +14,7 @@ import dagster as dg
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import ChecksFailed
 from market_data_pipeline.orchestration.bars import bars_key_of
-from market_data_pipeline.orchestration.checks import FAILING, READ_BACK, check_specs, look_at_bars
+from market_data_pipeline.orchestration.checks import FAILING, READ_BACK, blocking_specs, look_at_bars
 from market_data_pipeline.watchlist import Watchlist
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _recorded(instance: dg.DagsterInstance, watchlist: Watchlist, spec: "Backtes
     found = []
     for key, wanted in by_key.items():
         names = {name for series in wanted for name in (str(series), series.instrument_id)}
-        for check in check_specs(key):
+        for check in blocking_specs(key):
             if check.blocking and (failing := _failing(instance, check.key)) is not None and (not failing or names & set(failing)):
                 where = ", ".join(sorted(names & set(failing))) or "it does not say for which series"
                 found.append((f"{check.name} of {key.to_user_string()}: {where}", key))

@@ -18,7 +18,9 @@ from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.quality import broken_rows
 from market_data_pipeline.domain.sessions import date_of
 from market_data_pipeline.domain.words import agreeing, count
+from market_data_pipeline.orchestration import revised
 from market_data_pipeline.orchestration.mending import gap_table
+from market_data_pipeline.orchestration.revised import is_asked_of_the_broker
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,17 +42,24 @@ _TABLES_AT_ONCE = 256
 _DAY_NS = 86_400_000_000_000
 
 
-def check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """Return the checks of a bars asset; blocking where a backtest on such bars would be wrong."""
+def blocking_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Return those checks of a bars asset that block: a backtest on bars that fail them would be wrong."""
     blocking = {
         "bar_schema": "The stored sessions have the columns, types and value ranges of bars (a pandera contract).",
         "ohlc_order": "low <= open, close <= high in every stored bar, and no negative volume.",
         "no_duplicates": "No bar stands twice or out of order, and each lies in its session.",
         "instrument_present": "A definition of every instrument with bars is stored; without it Nautilus answers 'Instrument not found'.",
     }
-    specs = [dg.AssetCheckSpec(name, asset=key, description=text, blocking=True) for name, text in blocking.items()]
+    return [dg.AssetCheckSpec(name, asset=key, description=text, blocking=True) for name, text in blocking.items()]
+
+
+def check_specs(key: dg.AssetKey, partitions: UniversePartitions, spec: str) -> list[dg.AssetCheckSpec]:
+    """Return the checks of the bars of a universe."""
     text = "Every session of the calendar, from the universe's start to the newest that has ended, is complete or known to be empty."
-    return [*specs, dg.AssetCheckSpec("calendar_complete", asset=key, description=text)]
+    specs = [*blocking_specs(key), dg.AssetCheckSpec("calendar_complete", asset=key, description=text)]
+    if is_asked_of_the_broker(partitions, spec):
+        specs.append(dg.AssetCheckSpec(revised.NAME, asset=key, description=revised.DESCRIPTION))
+    return specs
 
 
 def evaluate(catalog: Catalog, partitions: UniversePartitions, spec: str, asked: Mapping[str, Sequence[dt.date]]) -> Iterator[dg.AssetCheckResult]:
@@ -65,6 +74,8 @@ def evaluate(catalog: Catalog, partitions: UniversePartitions, spec: str, asked:
     absent = [(i, f"run the job {partitions.name}_instruments") for i in asked if catalog.instruments.definition(i) is None]
     yield _result("instrument_present", absent, {"instruments": len(asked)})
     yield _completeness(catalog, partitions, spec)
+    if is_asked_of_the_broker(partitions, spec):
+        yield revised.evaluate_revised(catalog, partitions, spec)
 
 
 def look_at_bars(catalog: Catalog, series: Series, start: dt.date, end: dt.date, found: Mapping[str, list[tuple[str, str]]]) -> int:

@@ -221,7 +221,7 @@ def _shown(key: Sequence[str], partition: str, metadata: dict[str, Any]) -> dg.A
 
 def _evaluation(check: dg.AssetCheckResult, partitions: UniversePartitions, spec: str) -> dg.AssetCheckEvaluation:
     from market_data_pipeline.orchestration.bars import bars_key
-    from market_data_pipeline.orchestration.checks import check_specs
+    from market_data_pipeline.orchestration.checks import blocking_specs
 
     key = bars_key(partitions.name, spec)
     name = str(check.check_name)
@@ -232,7 +232,7 @@ def _evaluation(check: dg.AssetCheckResult, partitions: UniversePartitions, spec
         severity=check.severity,
         metadata=check.metadata,
         description=check.description,
-        blocking=any(one.blocking for one in check_specs(key) if one.name == name),
+        blocking=any(one.name == name for one in blocking_specs(key)),
     )
 
 

@@ -19,5 +19,5 @@ def fresh_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def _forget() -> None:
-    calendars._calendar.cache_clear()
-    calendars._partitions.cache_clear()
+    for remembered in (calendars._as_published, calendars._calendar, calendars._partitions, calendars._partitions_on):
+        remembered.cache_clear()

@@ -28,12 +28,22 @@ _SPECIAL: dict[str, LongRunning | RunElsewhere] = {
 }
 
 # Where the page must stay up for the commands that follow.
-_SPECIAL_OF = {"docs/api.md": {"./dev up": LongRunning("http://127.0.0.1:{port}/server_info", stays=True)}}
+_REWRITING = (
+    'mdp ibkr simulate --fault "history/AAPL:8-10=revised:2024-05-30" --fault "history/AAPL:11-999=split:4" '
+    '--fault "schedule:*=early-close:2024-05-24"'
+)
+_SPECIAL_OF = {
+    "docs/api.md": {"./dev up": LongRunning("http://127.0.0.1:{port}/server_info", stays=True)},
+    "docs/trust.md": {_REWRITING: LongRunning("tcp://127.0.0.1:{ib_port}", stays=True)},
+}
 
 # What stands ready before a document begins: the environment of its commands.
 _PREPARED = {"docs/postgres.md": "database_of_the_guide"}
 
-_SLOW = {"docs/api.md"}  # a dozen runs and a backfill, for which the daemon looks every 30 seconds
+_SLOW = {
+    "docs/api.md",  # a dozen runs and a backfill, for which the daemon looks every 30 seconds
+    "docs/trust.md",  # asks for the same again and again, for which IBKR wants 15 seconds in between
+}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from market_data_pipeline.gateway_simulator.market.durations import DOCUMENTED, 
 from market_data_pipeline.gateway_simulator.market.market import Market
 from market_data_pipeline.gateway_simulator.market.questions import BarRow, HistoryAnswer, HistoryRequest, ScheduleAnswer
 from market_data_pipeline.gateway_simulator.market.refusal import Refusal
+from market_data_pipeline.gateway_simulator.market.rewriting import Lost, Other, Rescheduled, Revised, Rewrite, Split
 
 __all__ = [
     "DOCUMENTED",
@@ -22,7 +23,13 @@ __all__ = [
     "HistoryLimits",
     "HistoryRequest",
     "ListedContract",
+    "Lost",
     "Market",
+    "Other",
     "Refusal",
+    "Rescheduled",
+    "Revised",
+    "Rewrite",
     "ScheduleAnswer",
+    "Split",
 ]

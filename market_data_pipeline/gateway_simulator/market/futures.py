@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market_data_pipeline.calendars import calendar_named
+from market_data_pipeline.calendars import published_calendar_of_venue
 from market_data_pipeline.domain.sessions import date_of, day_number
 from market_data_pipeline.gateway_simulator.market.contract_file import ExpiryRule, Future
 
@@ -44,7 +44,7 @@ def expiries_of(family: Future, today: dt.date) -> tuple[list[Expiry], list[Expi
 
 
 def _expiries(family: Future, first_year: int, last_year: int) -> Iterator[Expiry]:
-    business_days = calendar_named("NYSE").days
+    business_days = published_calendar_of_venue("NYSE").days
     last_known = date_of(business_days[-1])
     a_step = dt.timedelta(days=365 * family.ahead // len(family.months))
     for year in range(first_year, last_year + 1):
@@ -73,6 +73,6 @@ def _last_trade(rule: ExpiryRule, year: int, month: int) -> dt.date:
 
 def _business_day(date: dt.date, back: int) -> dt.date:
     """Return the business day `back` days before the last one that is not later than `date`; days on which New York's stocks trade count."""
-    days = calendar_named("NYSE").days
+    days = published_calendar_of_venue("NYSE").days
     position = int(np.searchsorted(days, day_number(date), side="right")) - 1 - back
     return date_of(days[max(position, 0)])

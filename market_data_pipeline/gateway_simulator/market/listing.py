@@ -6,7 +6,7 @@ import datetime as dt
 import zlib
 from decimal import Decimal
 
-from market_data_pipeline.calendars import calendar_of_venue
+from market_data_pipeline.calendars import published_calendar_of_venue
 from market_data_pipeline.gateway_simulator.market.contract_file import Coin, Future, Index, Pair, Stock, invented_con_id
 from market_data_pipeline.gateway_simulator.market.contracts import ListedContract, PriceBehaviour
 from market_data_pipeline.gateway_simulator.market.futures import Expiry
@@ -42,7 +42,7 @@ def stock(listing: Stock) -> ListedContract:
         suggested_size_increment="100",
         valid_exchanges=_STOCK_EXCHANGES,
         market_rule_ids=",".join([_STOCK_RULE] * len(_STOCK_EXCHANGES)),
-        calendar=calendar_of_venue(listing.primary_exchange),
+        calendar=published_calendar_of_venue(listing.primary_exchange),
         behaviour=_behaviour(listing, f"{listing.symbol}/{listing.primary_exchange}", listing.tick / 2, Decimal(1)),
         listed=listing.listed,
         quoted=listing.quoted or listing.listed,
@@ -76,7 +76,7 @@ def pair(listing: Pair) -> ListedContract:
         suggested_size_increment=_PAIR_SIZE,
         valid_exchanges=(listing.exchange,),
         market_rule_ids=_PAIR_RULE,
-        calendar=calendar_of_venue(listing.exchange),
+        calendar=published_calendar_of_venue(listing.exchange),
         behaviour=_behaviour(listing, name, listing.midpoint_step, Decimal(1)),
         listed=listing.listed,
         quoted=listing.quoted or listing.listed,
@@ -106,7 +106,7 @@ def coin(listing: Coin) -> ListedContract:
         suggested_size_increment=smallest,
         valid_exchanges=(listing.exchange,),
         market_rule_ids=_COIN_RULE,
-        calendar=calendar_of_venue(listing.exchange),
+        calendar=published_calendar_of_venue(listing.exchange),
         behaviour=_behaviour(listing, name, listing.tick / 2, listing.smallest_size),
         listed=listing.listed,
         quoted=listing.quoted or listing.listed,
@@ -133,7 +133,7 @@ def index(listing: Index) -> ListedContract:
         suggested_size_increment="1",
         valid_exchanges=(listing.exchange,),
         market_rule_ids="",
-        calendar=calendar_of_venue(listing.exchange),
+        calendar=published_calendar_of_venue(listing.exchange),
         behaviour=_behaviour(listing, f"{listing.symbol}/{listing.exchange}", listing.tick, Decimal(1)),
         listed=listing.listed,
         quoted=listing.quoted or listing.listed,
@@ -165,7 +165,7 @@ def future(listing: Future, expiry: Expiry, *, continuous: bool = False) -> List
         suggested_size_increment="1",
         valid_exchanges=(listing.exchange,),
         market_rule_ids=_FUTURE_RULE,
-        calendar=calendar_of_venue(listing.exchange),
+        calendar=published_calendar_of_venue(listing.exchange),
         behaviour=_behaviour(listing, f"{listing.symbol}@{listing.exchange}", listing.tick / 2, Decimal(1)),
         listed=listing.listed if continuous else expiry.listed,
         quoted=max(listing.quoted or listing.listed, listing.listed if continuous else expiry.listed),

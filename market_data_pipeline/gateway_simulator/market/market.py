@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from market_data_pipeline.domain.bar_table import Int64s
-from market_data_pipeline.domain.sessions import day_number
 from market_data_pipeline.gateway_simulator.market.bar_sizes import BarSize
 from market_data_pipeline.gateway_simulator.market.bars import Bars, Price, Tape
 from market_data_pipeline.gateway_simulator.market.contracts import ContractQuery, ListedContract
@@ -23,6 +21,7 @@ from market_data_pipeline.gateway_simulator.market.reading import TimedBars, rea
 from market_data_pipeline.gateway_simulator.market.recorded import read_recorded
 from market_data_pipeline.gateway_simulator.market.refusal import end_of_continuous_future, invalid_request, no_data
 from market_data_pipeline.gateway_simulator.market.requesting import Reach, reach_of
+from market_data_pipeline.gateway_simulator.market.rewriting import Rescheduled, Rewrite
 from market_data_pipeline.gateway_simulator.market.shows import ADJUSTED, Show, show_of
 from market_data_pipeline.gateway_simulator.market.texts import AS_SECONDS, AS_TEXT, stamps, values
 
@@ -93,13 +92,13 @@ class Market:
 
     # Bars
 
-    def history(self, request: HistoryRequest, now_ns: int, lost: Collection[dt.date] = ()) -> HistoryAnswer:
+    def history(self, request: HistoryRequest, now_ns: int, rewrite: Rewrite | None = None) -> HistoryAnswer:
         """Return historical bars, the forming one as far as it has come. Not for SCHEDULE: that is `schedule`.
 
         Args:
             request: What is asked.
             now_ns: The time.
-            lost: Dates of sessions whose bars are not to be had.
+            rewrite: What became of the history; None where it is as it was.
 
         Raises:
             Refusal: 200, 321, 10299, 10314, 10339 for what cannot be meant; 162 where there is nothing.
@@ -118,8 +117,8 @@ class Market:
             asked = (timed.bars.start_s * _SECOND_NS < end_ns) & (timed.stop_s > reach.start_s)
             kept = self._limits.oldest_ns(size, now_ns) <= timed.bars.start_s * _SECOND_NS
             timed = timed.take(asked & kept)
-        if lost:
-            timed = timed.take(~np.isin(_dates(timed, hours, size), [day_number(date) for date in lost]))
+        if rewrite is not None and len(timed.bars):
+            timed = rewrite.apply(timed, _dates(timed, hours, size), _step(contract, show, timed.bars))
         if not len(timed.bars):
             raise no_data(f"{contract.subject} {show.subject}")
         columns = (stamps(timed, size, contract.time_zone, request.format_date), *values(timed.bars))
@@ -180,8 +179,13 @@ class Market:
             raise no_data(f"{contract.subject} {show.subject}")
         return str(start_s) if format_date == AS_SECONDS else local_texts(np.array([start_s]), 0, "-")[0]
 
-    def schedule(self, request: HistoryRequest, now_ns: int) -> ScheduleAnswer:
+    def schedule(self, request: HistoryRequest, now_ns: int, rescheduled: Rescheduled | None = None) -> ScheduleAnswer:
         """Return the sessions of a request for SCHEDULE.
+
+        Args:
+            request: What is asked.
+            now_ns: The time.
+            rescheduled: Sessions that are other than in the calendar; None where none is.
 
         Raises:
             Refusal: As `history`; 321 for other bars than days.
@@ -200,6 +204,8 @@ class Market:
         offsets = hours.offset_s[positions]
         starts, ends = (local_texts(column[positions], offsets, "-") for column in (hours.start_s, hours.stop_s))
         sessions = list(zip(starts, ends, date_texts(hours.days[positions]), strict=True))
+        if rescheduled is not None:
+            sessions = rescheduled.apply(sessions)
         return ScheduleAnswer(starts[0], ends[-1], contract.time_zone, sessions)
 
     # From a request to bars
@@ -231,6 +237,14 @@ class Market:
 
 def _hours(contract: ListedContract, *, use_rth: bool) -> Hours:
     return hours_of(contract.calendar, contract.time_zone, regular=use_rth)
+
+
+def _step(contract: ListedContract, show: Show, bars: Bars) -> int:
+    """Return the smallest step of a price; that of recorded bars of other decimals is the last of them."""
+    behaviour = contract.behaviour
+    if bars.decimals != behaviour.decimals:
+        return 1
+    return behaviour.quantum if Price.MIDPOINT in show.prices else behaviour.tick
 
 
 def _dates(timed: TimedBars, hours: Hours, size: BarSize) -> Int64s:

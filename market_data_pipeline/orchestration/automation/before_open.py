@@ -8,6 +8,7 @@ import dagster as dg
 
 from market_data_pipeline.calendars import calendar_named
 from market_data_pipeline.domain.bar_types import NANOSECONDS
+from market_data_pipeline.domain.sessions import SessionCalendar
 from market_data_pipeline.orchestration.automation.after_close import SESSION_TAG
 from market_data_pipeline.orchestration.automation.due_times import MINUTE_NS, Due, DueTimes
 from market_data_pipeline.orchestration.automation.launchable import RELOAD
@@ -19,10 +20,13 @@ MINUTES_BEFORE = 30
 """How long before the regular open of a session its history is brought."""
 
 
-@lru_cache(maxsize=16)
 def before_open(calendar_name: str) -> DueTimes:
     """Return when the history of each session is brought: `MINUTES_BEFORE` its regular open, in whole minutes."""
-    calendar = calendar_named(calendar_name)
+    return _before_open(calendar_named(calendar_name))
+
+
+@lru_cache(maxsize=16)
+def _before_open(calendar: SessionCalendar) -> DueTimes:
     return DueTimes(calendar.days, calendar.open_ns // MINUTE_NS * MINUTE_NS - MINUTES_BEFORE * MINUTE_NS, calendar.time_zone)
 
 

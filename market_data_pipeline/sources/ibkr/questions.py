@@ -1,4 +1,4 @@
-"""The requests that we know to make, and nothing else: contract details, symbols, bars, head time stamps."""
+"""The requests that we know to make, and nothing else: contract details, symbols, bars, sessions, head time stamps."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _SIZES = {
     Aggregation.MONTH: ("months", (1,)),
 }
 _PRICES = {PriceType.LAST: "TRADES", PriceType.MID: "MIDPOINT", PriceType.BID: "BID", PriceType.ASK: "ASK"}
+_DAY_S = 86_400
 _UTC_STAMPS = 2  # formatDate: seconds since 1970; text forms lose an hour of a night in autumn
 
 
@@ -125,6 +126,17 @@ def head_question(contract: Contract, what: str, hours: Hours, name: str) -> Que
         lambda client, req_id: client.reqHeadTimeStamp(req_id, contract, what, rth, _UTC_STAMPS),
         lambda client, req_id: client.cancelHeadTimeStamp(req_id),
         stays_open=True,
+    )
+
+
+def schedule_question(contract: Contract, end_ns: int, days: int, hours: Hours, name: str) -> Question:
+    """Return the request for the sessions of `days` days before an end, UTC nanoseconds. IBKR has it for bars of a day only."""
+    end, duration, rth = end_text(end_ns), f"{days} D", int(hours is Hours.RTH)
+    return Question(
+        name,
+        PacedRequest(paced_contract(contract), "SCHEDULE", f"{end}|{duration}|1 day|{rth}|SCHEDULE", _DAY_S, "history"),
+        lambda client, req_id: client.reqHistoricalData(req_id, contract, end, duration, "1 day", "SCHEDULE", rth, _UTC_STAMPS, False, []),
+        lambda client, req_id: client.cancelHistoricalData(req_id),
     )
 
 

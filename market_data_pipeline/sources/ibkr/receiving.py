@@ -14,7 +14,7 @@ from market_data_pipeline.sources.ibkr.codes import ClientIdInUse, ConnectionLos
 
 if TYPE_CHECKING:
     from ib_async.contract import ContractDescription, ContractDetails
-    from ib_async.objects import BarData
+    from ib_async.objects import BarData, HistoricalSession
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +148,10 @@ class Receiver:
         """End an answer of bars."""
         if req_id in self.pending:
             self._end(req_id, self.pending[req_id].parts)
+
+    def historicalSchedule(self, req_id: int, _start: str, _end: str, zone: str, sessions: list[HistoricalSession]) -> None:  # noqa: N802
+        """Take the sessions of a contract."""
+        self._end(req_id, (zone, sessions))
 
     def headTimestamp(self, req_id: int, text: str) -> None:  # noqa: N802
         """Take a head time stamp."""

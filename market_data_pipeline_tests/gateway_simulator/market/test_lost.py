@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from market_data_pipeline.gateway_simulator.market import HistoryRequest, Market, Refusal
+from market_data_pipeline.gateway_simulator.market import HistoryRequest, Lost, Market, Refusal
 from market_data_pipeline_tests.gateway_simulator.market.asking import AAPL, EURUSD, LATER, request
 from market_data_pipeline_tests.instants import NEW_YORK, ns
 
@@ -14,7 +14,7 @@ WEDNESDAY = dt.date(2024, 6, 12)
 
 
 def dates(market: Market, question: HistoryRequest, lost: tuple[dt.date, ...] = ()) -> list[str]:
-    return [row[0] for row in market.history(question, LATER, lost).rows]
+    return [row[0] for row in market.history(question, LATER, Lost(lost)).rows]
 
 
 def test_all_bars_of_a_lost_session_are_gone_and_no_others(market: Market) -> None:
@@ -27,7 +27,7 @@ def test_all_bars_of_a_lost_session_are_gone_and_no_others(market: Market) -> No
 
 def test_a_request_for_a_lost_session_alone_finds_no_data(market: Market) -> None:
     with pytest.raises(Refusal) as refused:
-        market.history(request(AAPL, "1 min", "1 D", "20240612-20:00:00"), LATER, (WEDNESDAY,))
+        market.history(request(AAPL, "1 min", "1 D", "20240612-20:00:00"), LATER, Lost((WEDNESDAY,)))
     assert refused.value.code == 162
     assert "no data" in refused.value.text
 
