@@ -217,6 +217,8 @@ class UrlDatabase:
                 with connection.begin():
                     begin(connection)
                     yield _UrlTransaction(connection)
+        except UnicodeError:  # what names of hosts are written in refuses it before it is looked up
+            raise ConfigurationError(f"The ledger's URL cannot be used: it names no host that could be. {_ONE_LINE}") from None
         except DBAPIError as error:
             name = engine.url.render_as_string(hide_password=True)
             raise _failure(f"The ledger {name}", error.orig or error, f"The catalog's file {URL_FILE} names it; {_WITHOUT}") from error
