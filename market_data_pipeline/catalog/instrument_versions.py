@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from market_data_pipeline.catalog.bar_format import sync_folder, write_atomically
 from market_data_pipeline.catalog.instrument_files import Definition, Scalar
@@ -87,10 +88,19 @@ def write_version(folder: Path, version: InstrumentVersion) -> None:
 
 def _read(path: Path) -> InstrumentVersion:
     try:
-        content = json.loads(path.read_bytes())
-        changes = tuple(FieldChange(change["field"], change["old"], change["new"]) for change in content["changes"])
-        return InstrumentVersion(content["instrument_id"], content["valid_from_ns"], content["source"], changes, content["definition"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _version(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptFile(
             f"{path}: not the record of an instrument's version ({error}). Remove it; the current definition does not depend on it."
         ) from None
+
+
+def _version(content: Any) -> InstrumentVersion:
+    """Return a version; what raises is for `_read` to tell."""
+    changes = tuple(FieldChange(change["field"], change["old"], change["new"]) for change in content["changes"])
+    instrument_id, since, source, definition = (content[name] for name in ("instrument_id", "valid_from_ns", "source", "definition"))
+    if not (isinstance(instrument_id, str) and isinstance(source, str) and isinstance(definition, dict)):
+        raise TypeError("a value of another kind than is written")
+    if not isinstance(since, int) or not 0 <= since < 2**63:
+        raise ValueError(f"no time stamp: {since!s:.40}")
+    return InstrumentVersion(instrument_id, since, source, changes, definition)

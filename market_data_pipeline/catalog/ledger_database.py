@@ -151,8 +151,9 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not is_busy or time.monotonic() > until:
                 raise
             time.sleep(0.01)
 
@@ -216,6 +217,8 @@ class UrlDatabase:
                 with connection.begin():
                     begin(connection)
                     yield _UrlTransaction(connection)
+        except UnicodeError:  # what names of hosts are written in refuses it before it is looked up
+            raise ConfigurationError(f"The ledger's URL cannot be used: it names no host that could be. {_ONE_LINE}") from None
         except DBAPIError as error:
             name = engine.url.render_as_string(hide_password=True)
             raise _failure(f"The ledger {name}", error.orig or error, f"The catalog's file {URL_FILE} names it; {_WITHOUT}") from error

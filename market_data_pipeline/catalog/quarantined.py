@@ -32,8 +32,13 @@ class QuarantinedFile:
 
 
 def quarantined_files(layout: CatalogLayout, series: Series) -> Iterator[QuarantinedFile]:
-    """Yield the files of a series that lie in quarantine, the oldest first. A report that cannot be read is passed over."""
+    """Yield the files of a series that lie in quarantine, the oldest first.
+
+    A report that cannot be read is passed over, and one whose file was not moved: its writer was killed, and the next writes one anew.
+    """
     for report in sorted((layout.quarantine / series.folder).glob(_REPORTS)):
+        if not report.with_suffix("").exists():
+            continue
         try:
             said = json.loads(report.read_text())
             sessions = tuple(sorted(dt.date.fromisoformat(day) for day in said["sessions"]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from market_data_pipeline.catalog.bar_format import bars_in, clear_leftovers, content_hash, read_content
+from market_data_pipeline.catalog.bar_format import bars_in, clear_leftovers, content_hash, read_content, write_atomically
 from market_data_pipeline.catalog.folder_exchange import clear_stage
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched, stamp_of
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
@@ -77,11 +77,13 @@ class Reconciled:
 
 
 def quarantine(layout: CatalogLayout, path: Path, reason: str, sessions: Iterable[str] = ()) -> Quarantined:
-    """Move a file below `quarantine/`, out of the reach of Nautilus, with a report beside it. Nothing is deleted."""
+    """Move a file below `quarantine/`, out of the reach of Nautilus, with a report beside it. Nothing is deleted.
+
+    The report comes first: a repair goes by it, and a process that is killed between the two leaves the file where it is for the next to find.
+    """
     folder = layout.quarantine / path.parent.name
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{path.name}.{time.time_ns()}.quarantined"
-    shutil.move(path, target)  # the folder may be a link to another disk
     result = Quarantined(path, target, reason, tuple(sessions))
     report = {
         "file": str(path.relative_to(layout.root)),
@@ -89,7 +91,8 @@ def quarantine(layout: CatalogLayout, path: Path, reason: str, sessions: Iterabl
         "sessions": list(result.sessions),
         "moved_at": stamp_of(time.time_ns()),
     }
-    target.with_name(target.name + ".json").write_text(json.dumps(report, indent=2) + "\n")
+    write_atomically(folder, f"{target.name}.json", f"{json.dumps(report, indent=2)}\n".encode())
+    shutil.move(path, target)  # the folder may be a link to another disk
     return result
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.catalog.bar_format import write_atomically
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions, define
 from market_data_pipeline.catalog.layout import TEMPORARY_PREFIX
 from market_data_pipeline.catalog.reconcile import BadFiles
@@ -131,7 +132,8 @@ def _restored(catalog: Catalog, report: Path, run: Run) -> Iterator[Mended | Pro
         yield _undecided(catalog, name, file, str(error))
         return
     if run is Run.STORE:
-        report.write_text(json.dumps({**said, _RESTORED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}, indent=2) + "\n")
+        told = {**said, _RESTORED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        write_atomically(report.parent, report.name, f"{json.dumps(told, indent=2)}\n".encode())
 
 
 def _store(catalog: Catalog, found: ForeignSeries, file: Path, name: str, run: Run) -> Mended:

@@ -229,9 +229,11 @@ class PostgresDatabase:
                     f'IB_PACING_DB: the driver of the URL is missing ({error}). Install it: pip install "psycopg[binary]"; '
                     "the URL begins with postgresql+psycopg://."
                 ) from error
-            except sa.exc.ArgumentError as error:
+            except (sa.exc.ArgumentError, ValueError) as error:
+                # A port that is no number may be a part of the password, which is not to be shown.
+                why = "what stands after its last colon is no port number" if isinstance(error, ValueError) else str(error)
                 raise ConfigurationError(
-                    f"IB_PACING_DB: the URL cannot be used: {error}. Write for example postgresql+psycopg://user@host/database."
+                    f"IB_PACING_DB: the URL cannot be used: {why}. Write for example postgresql+psycopg://user@host/database."
                 ) from error
             if engine.dialect.name != "postgresql":
                 raise ConfigurationError(
@@ -254,6 +256,10 @@ class PostgresDatabase:
                 self._prepared = True
             with engine.begin() as connection:
                 yield _PostgresTransaction(connection, self._lock)
+        except UnicodeError:  # what names of hosts are written in refuses it before it is looked up
+            raise ConfigurationError(
+                "IB_PACING_DB: the URL names no host that could be. Write for example postgresql+psycopg://user@host/database."
+            ) from None
         except DBAPIError as error:
             raise _failure(self.name, error.orig or error) from error
 

@@ -209,13 +209,26 @@ ARGUMENTS: dict[str, Sequence[str]] = {
 }
 
 
-@pytest.mark.parametrize(
+_kinds = pytest.mark.parametrize(
     "kinds",
     [
         pytest.param(["import-id"], id="some"),
         pytest.param([*ARGUMENTS], id="all", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )
+
+
+@_kinds
+def test_words_in_urls_of_databases(here: Path, crashing: Crashing, kinds: Sequence[str]) -> None:
+    """As host, port, user, password and database of the pacing table, and as the whole."""
+    shapes = ["postgresql+psycopg://u:{}@127.0.0.1:1/d", "postgresql+psycopg://{}", "{}"] if len(kinds) > 1 else ["postgresql+psycopg://u@{}:1/d"]
+    for shape in shapes:
+        for word in _WORDS[:: 1 if len(kinds) > 1 else 6]:
+            fuzz = Fuzz(crashing, here, {"MDP_CATALOG": "catalog", "IB_PORT": "1", "IB_PACING_DB": shape.replace("{}", word)})
+            fuzz.run(["ibkr", "budget"])
+
+
+@_kinds
 def test_words_on_the_command_line(fuzz: Fuzz, kinds: Sequence[str]) -> None:
     before = None
     for kind in kinds:

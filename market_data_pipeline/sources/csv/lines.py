@@ -98,6 +98,17 @@ def _first_bytes(path: Path, count: int = 1 << 12) -> bytes:
         raise SourceUnavailable(f"The file {path} cannot be read: {error.strerror or error}.") from None
 
 
+def is_utf8(text: bytes) -> bool:
+    """Return whether text is UTF-8. Arrow refuses what is not, and writes a traceback to the terminal where that is a row of too many fields."""
+    if text.isascii():
+        return True
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def text_size(path: Path) -> int:
     """Return the bytes of a file's text; for gzip what its last member says of itself, or five times the file, whichever is more."""
     size = byte_size(path)

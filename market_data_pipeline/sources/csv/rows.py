@@ -18,7 +18,7 @@ from market_data_pipeline.domain.source import Precision
 from market_data_pipeline.sources.csv.columns import FileColumns
 from market_data_pipeline.sources.csv.faults import FaultLog
 from market_data_pipeline.sources.csv.layout import Prices
-from market_data_pipeline.sources.csv.lines import Block
+from market_data_pipeline.sources.csv.lines import Block, is_utf8
 from market_data_pipeline.sources.csv.times import Stamps, TimeFault, parse_times
 from market_data_pipeline.tabular.numbers import parse_numbers, parse_scaled, without_marks
 from market_data_pipeline.tabular.rules import ROW, Marks, Rule, mark_numbers, mark_values
@@ -190,6 +190,8 @@ class RowParser:
         self._event_rows = []
         if not text:
             return pa.table({name: pa.array([], pa.string()) for name in self._convert.include_columns})
+        if not is_utf8(text):
+            return None
         try:
             return pacsv.read_csv(
                 pa.BufferReader(text),

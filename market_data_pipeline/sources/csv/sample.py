@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 
 from market_data_pipeline.sources.csv.columns import positions_of, split_line
 from market_data_pipeline.sources.csv.layout import CsvLayout
-from market_data_pipeline.sources.csv.lines import is_gzip_or_utf16, read_blocks, text_size
+from market_data_pipeline.sources.csv.lines import is_gzip_or_utf16, is_utf8, read_blocks, text_size
 
 # Enough for ten years of hours or two of minutes in one piece; what is larger is looked at in pieces.
 BUDGET_BYTES = 16 << 20
@@ -115,7 +115,7 @@ def _table(path: Path, text: bytes, layout: CsvLayout, delimiter: str) -> pa.Tab
     lines = text.split(b"\n", 12)
     first = next((line for line in lines[layout.preamble :] if line.strip()), b"").decode("utf-8", "replace")
     width = _width(path, layout, delimiter)
-    if not first or not width:
+    if not first or not width or not is_utf8(text):
         return None
     names = [f"f{i}" for i in range(width)]
     try:
