@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from market_data_pipeline.backtest.results import BacktestResult, list_results
+from market_data_pipeline.backtest.results import BacktestResult, find_result, list_results, load_result
 from market_data_pipeline.backtest.sweep import SWEEP_FILE
 from market_data_pipeline.backtest.sweep_table import FINISHED, MAP, TABLE, Row, best_first, read_rows
 from market_data_pipeline.domain.errors import BacktestError
@@ -88,23 +88,21 @@ def load_sweep(folder: Path) -> KeptSweep:
     return KeptSweep(folder, about, tuple(rows))
 
 
-def find_sweep(root: Path, wanted: str) -> KeptSweep | None:
-    """Return the sweep whose id starts with `wanted`, or else the newest of that name; None if there is none.
+def find_kept(root: Path, wanted: str) -> BacktestResult | KeptSweep:
+    """Return the backtest or sweep whose id is or starts with `wanted`; the backtest of one combination, by its id; or else the newest of that name.
 
     Raises:
-        BacktestError: If several ids start so.
+        BacktestError: If there is none, or several ids start so.
     """
     sweeps = list_sweeps(root)
     by_id = [one for one in sweeps if one.id == wanted] or [one for one in sweeps if one.id.startswith(wanted)]
     if len(by_id) > 1:
         raise BacktestError(f"{len(by_id)} sweeps start with {wanted!r}: {', '.join(one.id for one in by_id)}. Write more of the id.")
-    return next(iter(by_id), None) or next(iter([one for one in reversed(sweeps) if one.name == wanted]), None)
-
-
-def find_run_of_a_sweep(root: Path, wanted: str) -> BacktestResult | None:
-    """Return the result of one combination by its whole id; None if no sweep has it."""
-    for sweep in list_sweeps(root):
-        for result in list_results(sweep.folder / "runs"):
-            if result.id == wanted:
-                return result
-    return None
+    named = by_id or [one for one in sweeps if one.name == wanted][-1:]
+    combination = next((folder for one in sweeps if (folder := one.folder / "runs" / wanted).is_dir() and "/" not in wanted), None)
+    if combination is not None:
+        return load_result(combination)
+    if not named:
+        return find_result(root, wanted)
+    singles = [one for one in list_results(root) if one.name == wanted] if not by_id else []
+    return singles[-1] if singles and singles[-1].created_at > named[0].created_at else named[0]

@@ -110,7 +110,13 @@ def read_rows(folder: Path, spec_grid: Sequence[str]) -> list[Row]:
     import pyarrow.parquet as pq
 
     return [
-        Row({name: one[column_of(name)] for name in spec_grid}, one["outcome"], one["reason"], one["run"], {name: one[name] for name in MEASURES})
+        Row(
+            {name: one[column_of(name)] for name in spec_grid},
+            one["outcome"],
+            one["reason"],
+            one["run"],
+            {name: one[name] for name in MEASURES} if one["run"] else {},
+        )
         for one in pq.read_table(folder / TABLE).to_pylist()
     ]
 
