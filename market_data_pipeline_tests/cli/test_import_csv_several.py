@@ -32,7 +32,7 @@ def _files() -> None:
 
 
 def command(root: Path, *more: str | Path, files: tuple[str, ...] = ("AAPL-1", "AAPL-2", "MSFT_2024", "IBM")) -> list[str | Path]:
-    how = ["--bar", "1-MINUTE-LAST", "--timezone", "America/New_York", "--stamp", "open", "--catalog", root]
+    how: list[str | Path] = ["--bar", "1-MINUTE-LAST", "--timezone", "America/New_York", "--stamp", "open", "--catalog", root]
     return ["import-csv", *(f"prices/{name}.csv" for name in files), "--instrument", "{symbol}.NASDAQ", *how, *more]
 
 
