@@ -25,6 +25,7 @@ from bench import (
     reading,
     report,
     sharing,
+    spreading,
     starting,
     warming,
     writing,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "m": ("migrate a table of PostgreSQL", migrating.measure),
     "n": ("ready for the first live bar", warming.measure),
     "o": ("join session files by month", compacting.measure),
+    "p": ("import and sweep over all cores", spreading.measure),
     "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)

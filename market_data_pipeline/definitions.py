@@ -30,6 +30,7 @@ from market_data_pipeline.orchestration.load_instrument import load_instrument_j
 from market_data_pipeline.orchestration.migrating import migrate_postgres_job
 from market_data_pipeline.orchestration.rechecking import recheck_job, recheck_schedule
 from market_data_pipeline.orchestration.resources import PROJECT, BacktestResults, CatalogResource, place
+from market_data_pipeline.orchestration.sweeps import sweep_job, sweeps_asset
 from market_data_pipeline.orchestration.universe import universe_parts
 from market_data_pipeline.orchestration.warm_up import warm_up_asset, warm_up_job
 from market_data_pipeline.watchlist import read_watchlist
@@ -52,10 +53,12 @@ def assemble(places: Places) -> dg.Definitions:
             warm_up_asset(places),
             *(asset for one in parts for asset in one.assets),
             *backtest_assets(places.specs, [one.availability for one in parts], watchlist),
+            sweeps_asset(),
         ],
         jobs=[
             *(job for one in parts for job in one.jobs),
             *backtest_jobs(),
+            sweep_job(places),
             watchlist_job(universes, places.specs),
             load_instrument_job(watchlist, universes, places.specs),
             inbox,

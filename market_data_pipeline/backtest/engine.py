@@ -6,7 +6,7 @@ import importlib
 import random
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,11 +155,8 @@ def _strategies(spec: BacktestSpec) -> list[ImportableStrategyConfig]:
     from nautilus_trader.config import ImportableStrategyConfig
 
     strategy = spec.strategy
-    _imported(strategy.path)
+    require_settings(strategy, strategy.config)
     known = _fields_of(strategy)
-    unknown = sorted(set(strategy.config) - known)
-    if unknown:
-        raise ConfigurationError(f"{strategy.config_class} has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
     filled: list[dict[str, object]]
     if "bar_types" in known:
         filled = [{"bar_types": [series.bar_type for series in spec.all_series]}]
@@ -185,6 +182,18 @@ def _try(importable: ImportableStrategyConfig) -> None:
         StrategyFactory.create(importable)
     except Exception as error:  # a user's own code may raise anything
         raise ConfigurationError(f"{importable.strategy_path} refuses its configuration {importable.config}: {error}.") from error
+
+
+def require_settings(strategy: StrategySpec, names: Collection[str]) -> None:
+    """Refuse settings that the strategy's configuration does not have.
+
+    Raises:
+        ConfigurationError: Naming them and those that it has; or if the strategy cannot be imported.
+    """
+    _imported(strategy.path)
+    known = _fields_of(strategy)
+    if unknown := sorted(set(names) - known):
+        raise ConfigurationError(f"{strategy.config_class} has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
 
 
 def _fields_of(strategy: StrategySpec) -> set[str]:

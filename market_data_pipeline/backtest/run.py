@@ -21,7 +21,7 @@ from market_data_pipeline.backtest.reports import plain, statistics_of, tables_o
 from market_data_pipeline.backtest.results import TEMPORARY_PREFIX, BacktestResult, load_result
 from market_data_pipeline.backtest.spec import BacktestSpec
 from market_data_pipeline.backtest.tearsheet import write_tearsheet
-from market_data_pipeline.domain.errors import StorageFailed
+from market_data_pipeline.domain.errors import StorageFailed, UsageError
 from market_data_pipeline.domain.words import count
 
 if TYPE_CHECKING:
@@ -66,18 +66,46 @@ def run_backtest(catalog: Catalog, spec: BacktestSpec, output_root: Path, progre
         ConfigurationError: If the strategy cannot be made.
         BacktestFailed: If the engine or the strategy stopped.
         StorageFailed: If the result cannot be written.
+        UsageError: If the spec has a grid.
     """
+    if spec.grid is not None:
+        raise UsageError(
+            f"{spec.name} has a grid of {count(len(spec.combinations), 'combination')}, and this runs one backtest. "
+            "Run them all: mdp backtest sweep SPEC.yaml (in Dagster: the job backtest_sweep), or leave out grid:."
+        )
     tell = progress or _silent
+    return run_on(catalog.root, spec, gather(catalog, spec, tell), output_root, tell)
+
+
+def run_on(
+    root: Path, spec: BacktestSpec, evidence: Evidence, output_root: Path, tell: Callable[[str], None], confirm: Callable[[], None] | None = None
+) -> BacktestOutcome:
+    """Run a spec on bars that were checked before, by this process or another, and keep what came out of it.
+
+    Args:
+        root: Folder of the catalog.
+        spec: What to run.
+        evidence: What `gather` found for it, or for another spec with the same series, range and account.
+        output_root: As for `run_backtest`.
+        tell: Told what is done next.
+        confirm: Called when the engine has read its bars, before anything is kept; raises where they are no longer those of the evidence.
+
+    Raises:
+        ConfigurationError: If the strategy cannot be made.
+        BacktestFailed: If the engine or the strategy stopped.
+        StorageFailed: If the result cannot be written.
+    """
     started = dt.datetime.now(dt.UTC)
-    evidence = gather(catalog, spec, tell)
     tell(f"Running {spec.name} on {count(evidence.bars, 'bar')}")
-    with finished_engine(catalog.root, spec, evidence) as finished:
+    with finished_engine(root, spec, evidence) as finished:
+        if confirm is not None:
+            confirm()
         tell("Writing the result")
         try:
             output_root.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=output_root))
             try:
-                picture = _write(temporary, finished, evidence, spec, started, catalog)
+                picture = _write(temporary, finished, evidence, spec, started, root)
                 folder = _put_in_place(temporary, output_root, started, spec, evidence)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -111,7 +139,7 @@ def _short_hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-def _write(folder: Path, finished: Finished, evidence: Evidence, spec: BacktestSpec, started: dt.datetime, catalog: Catalog) -> bytes:
+def _write(folder: Path, finished: Finished, evidence: Evidence, spec: BacktestSpec, started: dt.datetime, root: Path) -> bytes:
     import pyarrow.parquet as pq
     import yaml
 
@@ -127,7 +155,7 @@ def _write(folder: Path, finished: Finished, evidence: Evidence, spec: BacktestS
     write_tearsheet(folder / "tearsheet.html", f"{spec.name}, {spec.start} to {spec.end}", finished, statistics, curve)
     _write_json(folder / "statistics.json", statistics)
     (folder / "spec.yaml").write_text(yaml.safe_dump(_as_given(spec), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    _write_json(folder / "passport.json", _passport(evidence, spec, started, catalog))
+    _write_json(folder / "passport.json", _passport(evidence, spec, started, root))
     return picture
 
 
@@ -154,12 +182,12 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(plain(content), indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _passport(evidence: Evidence, spec: BacktestSpec, started: dt.datetime, catalog: Catalog) -> dict[str, Any]:
+def _passport(evidence: Evidence, spec: BacktestSpec, started: dt.datetime, root: Path) -> dict[str, Any]:
     return {
         "passport_version": PASSPORT_VERSION,
         "name": spec.name,
         "created_at": started.isoformat(timespec="seconds"),
-        "catalog": str(catalog.root),
+        "catalog": str(root),
         "bars_fingerprint": evidence.bars_fingerprint,
         "definitions_fingerprint": evidence.definitions_fingerprint,
         "spec_fingerprint": spec.fingerprint(),

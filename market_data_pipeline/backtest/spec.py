@@ -9,14 +9,18 @@
     end: 2024-03-28
     starting_balances: [1000000 USD]
 
-`start` and `end` are session dates, both inclusive.
+`start` and `end` are session dates, both inclusive. A `grid` of settings of the strategy makes a sweep of it, a backtest for each combination:
+
+    grid: {fast_period: [20, 40, 60], slow_period: [130, 260]}
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -72,6 +76,36 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     return value.isoformat() if isinstance(value, dt.date) else value
+
+
+MOST_COMBINATIONS = 1_000
+
+Value = bool | int | float | str
+
+
+def _values(name: str, values: object) -> list[Value]:
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{name} has no values; write for example {name}: [20, 40]")
+    plain = [_plain(value) for value in values]
+    scalars = [value for value in plain if isinstance(value, bool | int | float | str)]
+    if len(scalars) != len(plain):
+        raise ValueError(f"each value of {name} is a number, true or false, or text")
+    if len({json.dumps(value) for value in scalars}) != len(scalars):
+        raise ValueError(f"{name} has a value twice: {', '.join(map(str, scalars))}")
+    return scalars
+
+
+def _grid(grid: object) -> dict[str, list[Value]] | None:
+    if grid is None:
+        return None
+    if not isinstance(grid, Mapping) or not grid:
+        raise ValueError("a grid names settings of the strategy, each with its values: {fast_period: [20, 40], slow_period: [130, 260]}")
+    found = {str(name): _values(str(name), values) for name, values in grid.items()}
+    number = math.prod(map(len, found.values()))
+    if number > MOST_COMBINATIONS:
+        sizes = " x ".join(str(len(values)) for values in found.values())
+        raise ValueError(f"{sizes} values are {number:,} combinations, and a sweep takes {MOST_COMBINATIONS:,} at most; leave out values")
+    return found
 
 
 Money = Annotated[str, AfterValidator(_money)]
@@ -132,6 +166,7 @@ class BacktestSpec(Section):
         fetch: True asks Interactive Brokers for missing sessions first, where a gateway answers.
         allow_gaps: True runs although sessions are missing; the passport then says which.
         seed: Of Python's and numpy's random numbers and of the fill model.
+        grid: Settings of the strategy, each with the values that a sweep tries; all combinations are run.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$")]
@@ -150,6 +185,7 @@ class BacktestSpec(Section):
     fetch: Annotated[bool, Strict()] = False
     allow_gaps: Annotated[bool, Strict()] = False
     seed: Annotated[int, Strict(), Field(ge=0, lt=2**32)] = 0
+    grid: Annotated[dict[str, list[Value]] | None, BeforeValidator(_grid)] = None
 
     @field_validator("starting_balances")
     @classmethod
@@ -171,7 +207,21 @@ class BacktestSpec(Section):
             raise ValueError(f"base_currency {self.account_currency} is in none of the starting_balances {', '.join(self.starting_balances)}")
         if self.account_currency is not None and len(self.currencies) > 1:
             raise ValueError("an account with a base_currency has one starting balance")
+        if twice := sorted(set(self.grid or {}) & set(self.strategy.config)):
+            raise ValueError(f"{', '.join(twice)} stands in strategy.config and in the grid; leave it in one of them")
         return self
+
+    @property
+    def combinations(self) -> tuple[dict[str, Value], ...]:
+        """Every combination of the grid's values, the last setting changing fastest; a single empty one without a grid."""
+        grid = self.grid or {}
+        return tuple(dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+
+    def with_settings(self, values: Mapping[str, Value]) -> BacktestSpec:
+        """Return the backtest of one combination of the grid."""
+        given = self.model_dump(exclude_unset=True, exclude={"grid"})
+        strategy = self.strategy.model_copy(update={"config": {**self.strategy.config, **values}})
+        return BacktestSpec.model_validate({**given, "strategy": strategy.model_dump(exclude_unset=False)})
 
     @property
     def all_series(self) -> tuple[Series, ...]:
@@ -204,7 +254,10 @@ class BacktestSpec(Section):
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON has it, defaults included."""
-        return self.model_dump(mode="json") | {"base_currency": self.account_currency}
+        content = self.model_dump(mode="json") | {"base_currency": self.account_currency}
+        if self.grid is None:
+            del content["grid"]  # a backtest is the same as before there were grids
+        return content
 
     def fingerprint(self) -> str:
         """Return 32 hex digits that are equal exactly when two specs ask for the same, whatever their names."""

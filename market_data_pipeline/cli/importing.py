@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from market_data_pipeline.calendars import calendar_name_of_venue, partitions_of
@@ -21,50 +21,38 @@ from market_data_pipeline.domain.errors import UsageError
 from market_data_pipeline.ingest.definitions import Definitions, precision_to_use
 from market_data_pipeline.ingest.import_csv import Conflict, Decide, Imported, OnConflict, Run
 from market_data_pipeline.ingest.import_files import Done, Rules, import_files
-from market_data_pipeline.sources.csv import CsvSource, read_layout
-from market_data_pipeline.sources.csv.layout import DELIMITERS, Prices
-from market_data_pipeline.sources.csv.reading import Progress
+from market_data_pipeline.ingest.import_several import PLACE_OF_SYMBOL, CsvFiles, SeriesImport, series_by_file_name
+from market_data_pipeline.sources.csv.layout import DELIMITERS
 
 
-@dataclass(frozen=True)
-class Files:
-    """The files and how they are to be read, as typed."""
-
-    paths: tuple[Path, ...]
-    layout: str
-    time_zone: str | None
-    stamp: str | None
-    delimiter: str | None
-    skip_bad_rows: bool
-    accept_holes: bool
-    time_form: str | None = None
-    symbol: str | None = None
-    prices: Prices = Prices.AS_WRITTEN
-
-
-def series_of(instrument: str | None, symbol: str | None, mapped: tuple[str, ...], bar: str) -> list[tuple[str | None, Series]]:
-    """Return what to import: symbol of the file (None for all rows) and series.
+def wanted_of(files: CsvFiles, instrument: str | None, mapped: tuple[str, ...], bar: str) -> list[SeriesImport]:
+    """Return what to import: one series; or one for each symbol that is mapped, of the same files; or one for each symbol that files are named by.
 
     Raises:
         UsageError: If it is not said, or said twice.
     """
-    if mapped and (instrument or symbol):
+    check_delimiter(files)
+    if mapped and (instrument or files.symbol):
         raise UsageError("--map says which instrument each symbol is; leave out --instrument and --symbol.")
-    if not mapped:
-        if instrument is None:
-            raise UsageError(
-                "Say what the files hold: --instrument ID, for example AAPL.NASDAQ; or --map NAME=ID for each symbol of a file with several."
-            )
-        return [(symbol, Series.of(instrument, bar))]
-    pairs = [text.partition("=") for text in mapped]
-    wrong = [text for text, (name, equals, identifier) in zip(mapped, pairs, strict=True) if not (name and equals and identifier)]
-    if wrong:
-        raise UsageError(f"--map {wrong[0]!r} is not NAME=ID. Write for example --map AAPL=AAPL.NASDAQ.")
-    return [(name, Series.of(identifier, bar)) for name, _, identifier in pairs]
+    if mapped:
+        pairs = [text.partition("=") for text in mapped]
+        wrong = [text for text, (name, equals, identifier) in zip(mapped, pairs, strict=True) if not (name and equals and identifier)]
+        if wrong:
+            raise UsageError(f"--map {wrong[0]!r} is not NAME=ID. Write for example --map AAPL=AAPL.NASDAQ.")
+        return [SeriesImport(Series.of(identifier, bar), replace(files, symbol=name)) for name, _, identifier in pairs]
+    if instrument is None:
+        raise UsageError(
+            "Say what the files hold: --instrument ID, for example AAPL.NASDAQ; --instrument '{symbol}.NASDAQ' where files are named by symbol; "
+            "or --map NAME=ID for each symbol of a file with several."
+        )
+    if PLACE_OF_SYMBOL in instrument:
+        found = series_by_file_name(instrument, bar, files.paths)
+        return [SeriesImport(series, replace(files, paths=paths)) for series, paths in found.items()]
+    return [SeriesImport(Series.of(instrument, bar), files)]
 
 
-def carry_out(place: Place, series: Series, files: Files, rules: Rules, instruments: Path | None) -> Done:
-    """Import, and say what stands in the catalog afterwards.
+def carry_out(place: Place, series: Series, files: CsvFiles, rules: Rules, instruments: Path | None) -> Done:
+    """Import one series in this process, where a person can be asked; say what stands in the catalog afterwards.
 
     Raises:
         MarketDataError: As the use case does.
@@ -77,19 +65,19 @@ def carry_out(place: Place, series: Series, files: Files, rules: Rules, instrume
         files = _decided(files, series)
         # A dry run leaves no folder behind.
         spool_dir = catalog.layout.spool if rules.run is Run.STORE else None
-        with Meter("rows/s") as meter, _source(files, spool_dir, ImportMeter(meter).reading) as source:
+        with Meter("rows/s") as meter, files.source(spool_dir, ImportMeter(meter).reading) as source:
             steps = import_files(catalog, source, series, definitions, rules, decide=_decider(rules, meter))
             return _follow(steps, ImportMeter(meter))
 
 
-def _decided(files: Files, series: Series) -> Files:
+def _decided(files: CsvFiles, series: Series) -> CsvFiles:
     """Show what the files are and why, before anything is stored, and ask the person at the terminal for what they do not tell.
 
     Raises:
         QuestionUnanswered: If something is to be decided and nobody is there.
     """
     while True:
-        with _source(files) as source:
+        with files.source() as source:
             verdict = source.verdict(series, partitions_of(series))
         if sys.stderr.isatty():
             note("\n".join(verdict_lines(verdict)))
@@ -108,28 +96,14 @@ def _decided(files: Files, series: Series) -> Files:
 _FIELDS = {"--timezone": "time_zone", "--stamp": "stamp", "--time-form": "time_form", "--symbol": "symbol"}
 
 
-def _delimiter(files: Files) -> str | None:
+def check_delimiter(files: CsvFiles) -> None:
+    """Refuse a delimiter that is none.
+
+    Raises:
+        UsageError: If it is not one character, nor the name of one.
+    """
     if files.delimiter is not None and len(DELIMITERS.get(files.delimiter, files.delimiter)) != 1:
         raise UsageError(f"--delimiter {files.delimiter!r} is not one character. Write one, or one of {', '.join(DELIMITERS)}.")
-    return files.delimiter
-
-
-def _source(files: Files, spool_dir: Path | None = None, progress: Progress | None = None) -> CsvSource:
-    """Return the files as a source; with neither folder nor progress to be asked for its verdict."""
-    return CsvSource(
-        files.paths,
-        read_layout(files.layout),
-        time_zone=files.time_zone,
-        stamp=files.stamp,
-        delimiter=_delimiter(files),
-        time_form=files.time_form,
-        symbol=files.symbol,
-        prices=files.prices,
-        skip_bad_rows=files.skip_bad_rows,
-        accept_holes=files.accept_holes,
-        spool_dir=spool_dir,
-        progress=progress,
-    )
 
 
 def _decider(rules: Rules, meter: Meter) -> Decide:

@@ -9,6 +9,7 @@
     │   ├── InvalidPartition
     │   └── ConfigurationError                    watchlist, instruments or backtest YAML, with file and line
     ├── QuestionUnanswered               exit 3   a decision is needed and nobody is there to ask
+    ├── ProcessLost                               one of several processes that share work was killed; retrying helps
     ├── SourceError
     │   ├── SourceUnavailable                     retrying helps once it is up
     │   ├── RequestTimedOut                       no answer in time; retrying, or asking for less, helps
@@ -84,6 +85,12 @@ class QuestionUnanswered(MarketDataError):
     """A decision is needed, and nobody is at the terminal to take it."""
 
     exit_code = 3
+
+
+class ProcessLost(MarketDataError):
+    """One of several processes that share work was killed; the work of the others stands."""
+
+    retryable = True
 
 
 class SourceError(MarketDataError):

@@ -75,7 +75,7 @@ def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]", watchlist: 
             if len(names) > 1:
                 raise InvalidPartition(f"One run makes one backtest; this one was asked for {', '.join(names)}. Launch a run for each.")
             spec = BacktestSpec.read(folder / f"{names[0]}.yaml")
-            _fetch(context, catalog.open(), spec, watchlist, gateway)
+            fetch_what_it_lacks(context, catalog.open(), spec, watchlist, gateway)
             return dg.MaterializeResult(metadata=run_spec(context, catalog.open(), spec, results, watchlist))
 
     @dg.asset(
@@ -92,13 +92,15 @@ def backtest_assets(folder: Path, upstream: "Sequence[dg.AssetKey]", watchlist: 
             from market_data_pipeline.backtest import BacktestSpec
 
             spec = BacktestSpec.of(config.spec)
-            _fetch(context, catalog.open(), spec, watchlist, gateway)
+            fetch_what_it_lacks(context, catalog.open(), spec, watchlist, gateway)
             return dg.MaterializeResult(metadata=run_spec(context, catalog.open(), spec, results, watchlist))
 
     return [backtest, backtest_ad_hoc]
 
 
-def _fetch(context: RunContext, catalog: "Catalog", spec: "BacktestSpec", watchlist: Watchlist, gateway: "Callable[[], IbkrGateway]") -> None:
+def fetch_what_it_lacks(
+    context: RunContext, catalog: "Catalog", spec: "BacktestSpec", watchlist: Watchlist, gateway: "Callable[[], IbkrGateway]"
+) -> None:
     """Fill what a spec with `fetch: true` lacks; each session stored is shown at its bars asset, where a universe has one."""
     if not spec.fetch:
         return

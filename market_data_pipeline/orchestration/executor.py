@@ -1,4 +1,4 @@
-"""Executes runs in one process, which writes its name into the run first, after a look at their partition tags.
+"""Executes runs in one process (or a few, where a job asks for it), which writes its name into the run first, after a look at their partition tags.
 
 By its name run monitoring knows whether the process still lives. A run of a partitioned job without a partition fails inside Dagster, before any
 of our code, with a trace that names neither tag nor job.
@@ -63,4 +63,19 @@ in_process = dg.ExecutorDefinition(
     name="in_process",
     config_schema=dg.in_process_executor.config_schema,  # type: ignore[arg-type]  # what one definition holds, another takes
     executor_creation_fn=_create,
+)
+
+
+def _create_for_several(context: dg.InitExecutorContext) -> dg.Executor:
+    inner = dg.multiprocess_executor.executor_creation_fn
+    assert inner is not None
+    return _PartitionsFirst(inner(context))
+
+
+# For the jobs whose steps are worth a process each. On a cluster, this is the one place where another executor is named (docs/cluster.md).
+in_processes = dg.ExecutorDefinition(
+    name="in_processes",
+    config_schema=dg.multiprocess_executor.config_schema,  # type: ignore[arg-type]
+    requirements=dg.multiprocess_executor._requirements_fn,
+    executor_creation_fn=_create_for_several,
 )

@@ -25,18 +25,24 @@ if TYPE_CHECKING:
     from dagster._core.definitions.metadata import RawMetadataValue
 
     from market_data_pipeline.catalog import Catalog
+    from market_data_pipeline.ingest.definitions import Definitions
     from market_data_pipeline.ingest.import_csv import Imported
-    from market_data_pipeline.ingest.import_files import Done
+    from market_data_pipeline.ingest.import_files import Done, Rules
+    from market_data_pipeline.ingest.import_several import CsvFiles
     from market_data_pipeline.sources.csv import CsvSource
 
 JOB = "import_csv"
+PLACE_OF_SYMBOL = "{symbol}"
 
 
 class ImportCsv(dg.Config):
     """What the job `import_csv` is asked for; the same words as the options of `mdp import-csv`."""
 
-    files: list[str] = Field(description="CSV files of one series, also .gz, below the project's folder or absolute; wildcards: data/AAPL-*.csv.")
-    instrument: str = Field(description="Instrument id, for example AAPL.NASDAQ or EUR/USD.IDEALPRO.")
+    files: list[str] = Field(description="CSV files, also .gz, below the project's folder or absolute; wildcards: data/AAPL-*.csv.")
+    instrument: str = Field(
+        description="Instrument id, for example AAPL.NASDAQ; {symbol}.NASDAQ where files are named by their symbol, a series each: AAPL-2024.csv."
+    )
+    jobs: int = Field(default=0, ge=0, description="Series imported at once where there are several, each in a process; 0 is one a core.")
     bar: str = Field(description="Bar spec, for example 1-MINUTE-LAST.")
     layout: str = Field(default="auto", description="auto, a known layout, or a YAML file (docs/csv.md).")
     time_zone: str = Field(default="", description="Zone of times without an offset, for example America/New_York; empty is as the file says.")
@@ -70,6 +76,9 @@ def import_csv_job(places: Places) -> dg.JobDefinition:
     def import_bars(context: dg.OpExecutionContext, config: ImportCsv, catalog: CatalogResource) -> None:
         with one_clear_message():
             watchlist = read_watchlist(places.watchlist)
+            if PLACE_OF_SYMBOL in config.instrument:
+                _import_several(context, config, catalog.open(), watchlist)
+                return
             run = _ImportRun(context, config, catalog.open(), watchlist)
             done = run.go()
             context.add_output_metadata(run.told(done))
@@ -93,18 +102,67 @@ def import_csv_job(places: Places) -> dg.JobDefinition:
     return import_csv
 
 
+def _import_several(context: dg.OpExecutionContext, config: ImportCsv, catalog: "Catalog", watchlist: Watchlist) -> None:
+    from market_data_pipeline.ingest.definitions import precision_to_use
+    from market_data_pipeline.ingest.import_several import SeriesImport, series_by_file_name
+    from market_data_pipeline.orchestration.importing_several import SeveralImports
+    from market_data_pipeline.parallel import cores
+
+    found = series_by_file_name(config.instrument, config.bar, files_of(watchlist.project, config.files))
+    definitions = _definitions(config, watchlist)
+    for series in found:
+        calendar_name_of_venue(series.venue)
+        precision_to_use(catalog, definitions, series.instrument_id)
+    imports = [SeriesImport(series, _csv_files(config, catalog, watchlist, paths)) for series, paths in found.items()]
+    run = SeveralImports(context, watchlist, imports, JOB)
+    try:
+        run.go(catalog, definitions, _rules(config), min(config.jobs or cores(), len(imports)), config.wait_s)
+    finally:
+        context.add_output_metadata(run.told())
+    run.require_all()
+
+
+def _definitions(config: ImportCsv, watchlist: Watchlist) -> "Definitions":
+    from market_data_pipeline.ingest.definitions import Definitions
+
+    return Definitions.of(watchlist.path, watchlist.project / config.instruments if config.instruments else None)
+
+
+def _rules(config: ImportCsv) -> "Rules":
+    from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
+    from market_data_pipeline.ingest.import_files import Rules
+
+    return Rules(OnConflict(config.on_conflict), Prefer(config.prefer) if config.prefer else None, Run.DRY if config.dry_run else Run.STORE)
+
+
+def _csv_files(config: ImportCsv, catalog: "Catalog", watchlist: Watchlist, paths: Sequence[Path]) -> "CsvFiles":
+    from market_data_pipeline.ingest.import_several import CsvFiles
+    from market_data_pipeline.sources.csv.layout import Prices
+
+    layout = config.layout
+    return CsvFiles(
+        tuple(paths),
+        layout=str(watchlist.project / layout) if layout.endswith((".yaml", ".yml")) else layout,
+        time_zone=config.time_zone or None,
+        stamp=config.stamp or None,
+        delimiter=config.delimiter or None,
+        time_form=config.time_form or None,
+        symbol=config.symbol or None,
+        prices=Prices.ADJUSTED if config.adjusted else Prices.AS_WRITTEN,
+        skip_bad_rows=config.skip_bad_rows,
+        accept_holes=config.accept_holes,
+        rejects_dir=catalog.root / "rejects",
+    )
+
+
 class _ImportRun:
     """One run of the job: how its configuration is meant, and what it did."""
 
     def __init__(self, context: dg.OpExecutionContext, config: ImportCsv, catalog: "Catalog", watchlist: Watchlist) -> None:
-        from market_data_pipeline.ingest.import_csv import OnConflict, Prefer, Run
-        from market_data_pipeline.ingest.import_files import Rules
-
         self._context, self._config, self._catalog, self._watchlist = context, config, catalog, watchlist
         self._series = Series.of(config.instrument, config.bar)
         calendar_name_of_venue(self._series.venue)  # a venue that nobody knows is told before a file that is not there
-        self._run = Run.DRY if config.dry_run else Run.STORE
-        self._rules = Rules(OnConflict(config.on_conflict), Prefer(config.prefer) if config.prefer else None, self._run)
+        self._rules = _rules(config)
         self._shown = BroughtIn(context, watchlist)
         self._lines = ProgressLines(context)
         self._sessions: list[Imported] = []
@@ -115,12 +173,10 @@ class _ImportRun:
         Raises:
             MarketDataError: As the use case does.
         """
-        from market_data_pipeline.ingest.definitions import Definitions
         from market_data_pipeline.ingest.import_files import import_files
 
         config, project = self._config, self._watchlist.project
-        given = project / config.instruments if config.instruments else None
-        definitions = Definitions.of(self._watchlist.path, given)
+        definitions = _definitions(config, self._watchlist)
         with self._source(files_of(project, config.files)) as source:
             self._tell_verdict(source)
             steps = import_files(self._catalog, source, self._series, definitions, self._rules, wait_s=config.wait_s)
@@ -145,28 +201,10 @@ class _ImportRun:
             self._context.log.info(f"{self._series}: {line}")
 
     def _source(self, files: Sequence[Path]) -> "CsvSource":
-        from market_data_pipeline.ingest.import_csv import Run
-        from market_data_pipeline.sources.csv import CsvSource, read_layout
-        from market_data_pipeline.sources.csv.layout import Prices
-
-        config, catalog = self._config, self._catalog
-        layout = config.layout
-        return CsvSource(
-            files,
-            read_layout(str(self._watchlist.project / layout) if layout.endswith((".yaml", ".yml")) else layout),
-            time_zone=config.time_zone or None,
-            stamp=config.stamp or None,
-            delimiter=config.delimiter or None,
-            time_form=config.time_form or None,
-            symbol=config.symbol or None,
-            prices=Prices.ADJUSTED if config.adjusted else Prices.AS_WRITTEN,
-            skip_bad_rows=config.skip_bad_rows,
-            accept_holes=config.accept_holes,
-            rejects_dir=catalog.root / "rejects",
-            # A dry run leaves no folder behind.
-            spool_dir=catalog.layout.spool if self._run is Run.STORE else None,
-            progress=lambda done, total: self._lines.show("Reading and checking", done, total),
-        )
+        # A dry run leaves no folder behind.
+        spool_dir = None if self._config.dry_run else self._catalog.layout.spool
+        wanted = _csv_files(self._config, self._catalog, self._watchlist, files)
+        return wanted.source(spool_dir, lambda done, total: self._lines.show("Reading and checking", done, total))
 
     def _follow(self, steps: "Generator[Imported, None, Done]") -> "Done":
         while True:

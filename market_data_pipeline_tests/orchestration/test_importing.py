@@ -201,3 +201,31 @@ def test_graphql_launches_it_and_the_page_shows_its_report(project: Project) -> 
 def test_only_files_instrument_and_bar_have_to_be_said() -> None:
     needed = {name for name, field in ImportCsv.model_fields.items() if field.is_required()}
     assert needed == {"files", "instrument", "bar"}
+
+
+def test_files_named_by_symbol_are_imported_several_at_once(project: Project) -> None:
+    for symbol in ("AAPL", "MSFT"):
+        shutil.copy(project.root / "csv" / f"{symbol}.NASDAQ-5-MINUTE-LAST.csv", project.root / f"{symbol}-2024.csv")
+    result = run(project, files=["*-2024.csv"], instrument="{symbol}.NASDAQ", jobs=2)
+    assert result.success
+    fields = told(result)
+    assert (fields["series_imported"], fields["series_failed"], fields["bars_written"]) == (2, 0, 2 * 21 * 78)
+    assert [(row["series"], row["stored"], row["bars"], row["gaps"]) for row in records(fields["series"])] == [
+        ("AAPL.NASDAQ-5-MINUTE-LAST-EXTERNAL", 21, 1638, 0),
+        ("MSFT.NASDAQ-5-MINUTE-LAST-EXTERNAL", 21, 1638, 0),
+    ]
+    assert fields["report"].count("# Import of ") == 2
+    shown = project.shown(BARS)
+    assert len(shown) == 2 * 21
+    assert shown["2024-01-31|MSFT.NASDAQ"].metadata["outcome"].value == "stored by import_csv"
+
+
+def test_one_series_that_fails_fails_the_run_and_not_the_others(project: Project) -> None:
+    for symbol in ("AAPL", "MSFT"):
+        shutil.copy(project.root / "csv" / f"{symbol}.NASDAQ-5-MINUTE-LAST.csv", project.root / f"{symbol}-2024.csv")
+    bad = project.root / "AAPL-2024.csv"
+    bad.write_text(bad.read_text().replace("2024-01-02 09:30:00,180.00", "2024-01-02 09:30:00,-180.00"))
+    result = run(project, files=["*-2024.csv"], instrument="{symbol}.NASDAQ", jobs=2)
+    assert not result.success
+    assert "BadRows" in failure_of(result)
+    assert {key.partition("|")[2] for key in project.shown(BARS)} == {"MSFT.NASDAQ"}
