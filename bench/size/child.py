@@ -60,7 +60,7 @@ def run(command: Sequence[str]) -> Spent:
     code, wall_s, cpu_s, peak = json.loads(last)
     if code:
         raise RuntimeError(f"{command} ended with {code}: {words[-2_000:]}")
-    return Spent(wall_s, cpu_s, peak, output)
+    return Spent(wall_s, cpu_s, peak, output.rstrip("\n"))
 
 
 def python(program: str, *arguments: str) -> Spent:
