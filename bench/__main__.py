@@ -1,4 +1,4 @@
-"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run and of `scale`."""
+"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run, of `r` and of `scale`."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)
+# They take so long that their results are kept where they ran alone, too.
+_KEPT_ALONE = ("r", *_NOT_IN_A_FULL_RUN)
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -81,7 +83,7 @@ def main() -> None:
         for picture in pictures:
             console.print(f"Drawn: {picture}")
     console.print(f"Took {time.monotonic() - started:.0f} s. " + "; ".join(about.values()))
-    kept = {"latest": results} if not arguments.names else {name: {name: results[name]} for name in _NOT_IN_A_FULL_RUN if name in results}
+    kept = {"latest": results} if not arguments.names else {name: {name: results[name]} for name in _KEPT_ALONE if name in results}
     for name, lines in kept.items():
         report.write(arguments.out, name, about, lines)
         console.print(f"Kept in {arguments.out}/{name}.md and {name}.json")

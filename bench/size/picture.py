@@ -8,8 +8,8 @@ from market_data_pipeline.charts.figure import BLUE, FAINT, INK, LINE, ORANGE, S
 
 _COLOURS = (BLUE, VERMILION, ORANGE, SKY, "#009E73", "#CC79A7")  # Okabe and Ito's palette
 _WIDTH, _HEIGHT = 9.0, 5.2
-# Names at the ends of lines keep this distance, in decades.
-_APART = 0.17
+# Names at the ends of lines keep this part of the axis between them.
+_APART = 0.045
 
 
 def draw(grown: Growth) -> bytes:
@@ -28,7 +28,8 @@ def draw(grown: Growth) -> bytes:
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(lambda seconds, _: f"{seconds * 1_000:g} ms" if seconds < 1 else f"{seconds:g} s")
     axes.set_xlabel("symbols", color="#444444", fontsize=9)
-    ends = _apart({work: seconds[-1] for work, seconds in grown.seconds.items()})
+    every = [one for seconds in grown.seconds.values() for one in seconds]
+    ends = _apart({work: seconds[-1] for work, seconds in grown.seconds.items()}, (max(every) / min(every)) ** _APART)
     for colour, (work, seconds) in zip(_COLOURS, grown.seconds.items(), strict=True):
         axes.plot(grown.sizes, seconds, color=colour, marker="o", markersize=4.5, linewidth=1.8)
         axes.annotate(
@@ -52,11 +53,11 @@ def draw(grown: Growth) -> bytes:
     return to_png(figure)
 
 
-def _apart(ends: dict[str, float]) -> dict[str, float]:
-    """Return where to write names: at their values, and no two on top of each other."""
+def _apart(ends: dict[str, float], times: float) -> dict[str, float]:
+    """Return where to write names: at their values, and each at least so many times as high as the one below."""
     placed: dict[str, float] = {}
     lowest = 0.0
     for work in sorted(ends, key=ends.__getitem__):
-        lowest = max(ends[work], lowest * 10**_APART)
+        lowest = max(ends[work], lowest * times)
         placed[work] = lowest
     return placed

@@ -72,7 +72,8 @@ def test_a_cost_is_called_flat_or_proportional_by_its_power() -> None:
 
 def test_names_in_the_picture_do_not_cover_each_other(tmp_path: Path) -> None:
     works = (growth.IMPORT, growth.VERIFY, growth.YEAR, growth.SESSION, growth.CHECK, growth.HELP)
-    (tmp_path / PICTURE).write_bytes(draw(Growth((1, 10, 100), 251, 97_140, {work: [0.1, 0.1, 0.1] for work in works})))
+    seconds = {**{work: [0.1, 0.1, 0.1] for work in works}, growth.IMPORT: [1.0, 10.0, 100.0], growth.SESSION: [0.003, 0.003, 0.003]}
+    (tmp_path / PICTURE).write_bytes(draw(Growth((1, 10, 100), 251, 97_140, seconds)))
     with Image.open(tmp_path / PICTURE) as picture:
         ink = picture.convert("L").point(lambda grey: grey < 100).crop((590, 60, 900, 470))
         filled = np.asarray(ink).any(axis=1)
