@@ -1,8 +1,9 @@
-"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run and of `scale`."""
+"""`python -m bench [a b …]`: run benchmarks, print them, and keep the results of a full run, of `r` and of `scale`."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ from bench import (
 )
 from bench.lines import Line
 from bench.scale import measure as scale
+from bench.size import measure as size
 
 BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "a": ("write five years of session files", writing.measure),
@@ -50,9 +52,12 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Path], Iterator[Line]]]] = {
     "n": ("ready for the first live bar", warming.measure),
     "o": ("join session files by month", compacting.measure),
     "p": ("import and sweep over all cores", spreading.measure),
+    "r": ("ten years of 20 symbols, and how costs grow with the catalog", size.measure),
     "scale": ("100 instruments x 2,500 sessions in Dagster; takes long, so only where it is named", scale.measure),
 }
 _NOT_IN_A_FULL_RUN = ("scale",)
+# They take so long that their results are kept where they ran alone, too.
+_KEPT_ALONE = ("r", *_NOT_IN_A_FULL_RUN)
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -75,12 +80,23 @@ def main() -> None:
         what, measure = BENCHMARKS[name]
         with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="bench-") as folder, console.status(f"({name}) {what}"):
             results[name] = list(measure(Path(folder)))
+            pictures = _keep_pictures(Path(folder), arguments.out)
         _print(console, name, results[name])
+        for picture in pictures:
+            console.print(f"Drawn: {picture}")
     console.print(f"Took {time.monotonic() - started:.0f} s. " + "; ".join(about.values()))
-    kept = {"latest": results} if not arguments.names else {name: {name: results[name]} for name in _NOT_IN_A_FULL_RUN if name in results}
+    kept = {"latest": results} if not arguments.names else {name: {name: results[name]} for name in _KEPT_ALONE if name in results}
     for name, lines in kept.items():
         report.write(arguments.out, name, about, lines)
         console.print(f"Kept in {arguments.out}/{name}.md and {name}.json")
+
+
+def _keep_pictures(folder: Path, out: Path) -> list[Path]:
+    """Keep what a benchmark drew, in a full run or alone."""
+    drawn = sorted(folder.glob("*.png"))
+    if drawn:
+        out.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(picture, out)) for picture in drawn]
 
 
 def _print(console: Console, name: str, lines: list[Line]) -> None:

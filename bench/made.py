@@ -22,10 +22,10 @@ FIRST, LAST = dt.date(2019, 1, 2), dt.date(2023, 12, 29)
 YEAR = dt.date(2023, 1, 3), LAST
 
 
-def sessions(first: dt.date = FIRST, last: dt.date = LAST) -> list[SessionAnswer]:
-    """Return whole sessions dated in [first, last]; five years are 1,258 sessions and 489,000 bars."""
-    partitions = partitions_of(SERIES)
-    rng = np.random.default_rng(1)
+def sessions(first: dt.date = FIRST, last: dt.date = LAST, series: Series = SERIES, seed: int = 1) -> list[SessionAnswer]:
+    """Return whole sessions of minutes dated in [first, last]; five years are 1,258 sessions and 489,000 bars."""
+    partitions = partitions_of(series)
+    rng = np.random.default_rng(seed)
     answers = []
     for position, date in zip(partitions.positions_between(first, last), partitions.dates_between(first, last), strict=True):
         opens = np.arange(*partitions.regular_hours(position), MINUTE, dtype=np.int64)

@@ -323,14 +323,19 @@ def described_by(path: Path) -> tuple[Series, Precision] | None:
 
 
 def holds_legacy_prices(paths: Iterable[Path]) -> bool:
-    """Return whether every file that can be read has 8-byte prices, and there is one: a whole legacy series is no damage to move away."""
-    found = []
+    """Return whether every file that can be read has 8-byte prices, and there is one: a whole legacy series is no damage to move away.
+
+    Opens files until one says no: of any other series that is the first.
+    """
+    is_legacy = False
     for path in paths:
         try:
-            found.append(pq.read_schema(path).field("open").type == pa.binary(8))
+            is_legacy = pq.read_schema(path).field("open").type == pa.binary(8)
         except (pa.ArrowException, OSError, KeyError):
             continue
-    return bool(found) and all(found)
+        if not is_legacy:
+            return False
+    return is_legacy
 
 
 def _precision_in(schema: pa.Schema, path: Path) -> Precision:

@@ -113,9 +113,10 @@ class _Bad:
 
 @dataclass(frozen=True)
 class _Read:
-    """A file that has been read and found sound; `is_compacted` says that its sessions are whole."""
+    """A file that has been read and found sound, and the partitions that its name touches; `is_compacted` says that its sessions are whole."""
 
     file: BarFile
+    positions: range
     bars: BarTable
     file_hash: str
     is_compacted: bool
@@ -204,12 +205,16 @@ class Reconciliation:
                 bars = bars_in(content, file.path, self._row.series, self._row.precision)
                 file_hash = content_hash(content)
                 self._refuse_damage(file, bars, file_hash)
-                self._keep_one(read, _Read(self._under_true_name(file, bars), bars, file_hash, holds_whole_sessions(content)))
+                named = self._under_true_name(file, bars)
+                positions = self._positions(named)
+                # The name of a file of one session says by itself whether it is whole.
+                is_compacted = len(positions) > 1 and holds_whole_sessions(content)
+                self._keep_one(read, _Read(named, positions, bars, file_hash, is_compacted))
             except CorruptFile as error:
                 self._bad.append(_Bad(file.path, str(error).partition(": ")[2], self._positions(file)))
             except FileNotFoundError:
                 continue
-        for position in sorted({position for one in read for position in self._positions(one.file)}):
+        for position in sorted({position for one in read for position in one.positions}):
             self._describe(position, read)
 
     def _is_known(self, file: BarFile, known: set[tuple[str, int, int]]) -> bool:
@@ -273,16 +278,18 @@ class Reconciliation:
         touching = [one for one in read if one.file.end > after and one.file.start <= until]
         if not touching:
             return
-        pieces = [inside for one in touching if len(inside := one.bars.between(after, until))]
+        inside = [one.bars.between(after, until) for one in touching]
+        pieces = [piece for piece in inside if len(piece)]
         bars = BarTable.concatenate(pieces) if pieces else BarTable.empty(self._row.precision.price, self._row.precision.size)
+        fingerprint = bars.fingerprint()
         before = self._kept.get(int(self._partitions.days[position]))
-        if before is not None and before.fingerprint != bars.fingerprint():
+        if before is not None and before.fingerprint != fingerprint:
             before = None
         coverage = self._coverage(position, touching, bars, before)
         if coverage is Coverage.MISSING:
             return
         last = touching[-1]
-        size = sum(share_of(one.file.size, len(one.bars.between(after, until)), len(one.bars), len(self._positions(one.file))) for one in touching)
+        size = sum(share_of(one.file.size, len(piece), len(one.bars), len(one.positions)) for one, piece in zip(touching, inside, strict=True))
         row = session_row(
             self._partitions,
             position,
@@ -294,6 +301,7 @@ class Reconciliation:
             file=last.file,
             file_hash=last.file_hash,
             size=size,
+            fingerprint=fingerprint,
         )
         if before is not None and before.coverage is coverage:
             # What a file cannot say: where its bars came from, and when.
@@ -352,8 +360,9 @@ def session_row(
     file: BarFile,
     file_hash: str,
     size: int,
+    fingerprint: str | None = None,
 ) -> SessionRow:
-    """Describe one stored session for the ledger; `size` is the bytes that it takes."""
+    """Describe one stored session for the ledger; `size` is the bytes that it takes, `fingerprint` that of the bars where it is known."""
     return SessionRow(
         day=int(partitions.days[position]),
         coverage=coverage,
@@ -361,7 +370,7 @@ def session_row(
         first_open_ns=int(bars.ts_event[0]) if len(bars) else None,
         last_close_ns=int(bars.ts_init[-1]) if len(bars) else None,
         bytes=size,
-        fingerprint=bars.fingerprint(),
+        fingerprint=fingerprint or bars.fingerprint(),
         source=source,
         asked=asked[:400],
         stored_at_ns=time.time_ns(),
