@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from market_data_pipeline.calendars import published_calendar_of_venue
 from market_data_pipeline.catalog.bar_format import bars_in, clear_leftovers, content_hash, read_content, write_atomically
 from market_data_pipeline.catalog.folder_exchange import clear_stage
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched, stamp_of
@@ -311,11 +312,12 @@ class Reconciliation:
 
     def _coverage(self, position: int, touching: Sequence[_Read], bars: BarTable, before: SessionRow | None) -> Coverage:
         """Return what is known of a session from the names of its files, its bars and, where they are the same, what the ledger said."""
-        start, until = _window(self._partitions, position)
+        start, until = int(self._partitions.starts[position]) + 1, int(self._partitions.ends[position])
         files = [one.file for one in touching]
-        whole = (files[0].start, files[0].end) == (start, until) or (touching[0].is_compacted and files[0].start <= start and until <= files[0].end)
-        if len(files) == 1 and whole:
-            return Coverage.COMPLETE if len(bars) else Coverage.EMPTY
+        if len(touching) == 1 and self._is_whole(touching[0], bars, position):
+            if len(bars):
+                return Coverage.COMPLETE
+            return Coverage.MISSING if before is None and touching[0].is_compacted and self._was_opened(position) else Coverage.EMPTY
         claimed = start - 1
         for file in files:
             if file.start > claimed + 1:
@@ -331,16 +333,27 @@ class Reconciliation:
         length_s = self._partitions.spec.length_ns // NANOSECONDS
         return judge(bars, measure(bars, self._partitions, position), HoleRule().longest_allowed_s(length_s, 0.0))
 
+    def _is_whole(self, one: _Read, bars: BarTable, position: int) -> bool:
+        """Return whether a file's name was given for this session as a whole, or a compaction says so.
+
+        Windows meet where the session before ends, so one that an override of the calendar closed or opened since has moved this one's start.
+        Then the name counts if it speaks of all the time in which this session trades, and the file holds nothing of another.
+        """
+        start, until = int(self._partitions.starts[position]) + 1, int(self._partitions.ends[position])
+        since = self._partitions.trades_since(position)
+        if one.is_compacted:
+            return one.file.start <= since and until <= one.file.end
+        return one.file.end == until and one.file.start <= since and (one.file.start >= start or len(one.bars) == len(bars))
+
+    def _was_opened(self, position: int) -> bool:
+        """Return whether only an override makes this a session: one that was opened after a compaction was never asked for."""
+        return published_calendar_of_venue(self._row.series.venue).index_of(date_of(self._partitions.days[position])) is None
+
     def _move_away(self) -> Iterator[Quarantined]:
         for bad in self._bad:
             days = (int(self._partitions.days[i]) for i in bad.positions)
             self._moved = True
             yield quarantine(self._layout, bad.path, bad.reason, [str(date_of(day)) for day in days if day not in self._fresh])
-
-
-def _window(partitions: Partitions, position: int) -> tuple[int, int]:
-    """Return the first and the last nanosecond of a window, as a file name gives them."""
-    return int(partitions.starts[position]) + 1, int(partitions.ends[position])
 
 
 def share_of(size: int, rows: int, rows_in_file: int, sessions: int = 1) -> int:

@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from market_data_pipeline.catalog.bar_format import sync_folder, write_atomically
+from market_data_pipeline.catalog.bar_format import clear_leftovers, sync_folder, write_atomically
 from market_data_pipeline.catalog.layout import SUFFIX, TEMPORARY_PREFIX, stamp_of
 from market_data_pipeline.catalog.writer import storage_errors
 from market_data_pipeline.domain.bar_table import VALUE_COLUMNS
@@ -182,6 +182,11 @@ class RevisionFiles:
             CorruptFile: If a file cannot be read.
         """
         return list(_revisions(self._folder(series)))
+
+    def clear_killed(self, series: Series) -> None:
+        """Remove what a process left that was killed while it noted something. Only while holding the lock of the series' recheck."""
+        with storage_errors(f"Looking at what was noted of {series}"):
+            clear_leftovers(self._folder(series))
 
     def suspicion(self, series: Series) -> Suspicion | None:
         """Return what is suspected of a series; None where nothing is, or its sessions have been replaced since.

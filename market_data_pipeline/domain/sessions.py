@@ -225,6 +225,17 @@ class Partitions:
         i = int(self.calendar_index[position])
         return int(self.calendar.open_ns[i]), int(self.calendar.close_ns[i])
 
+    def trades_since(self, position: int) -> int:
+        """Return the first nanosecond of a partition's window from which on something trades: all bars of it close later, or then.
+
+        Pre-market hours of a session, midnight UTC of a day bar; of weeks and months the start of the window.
+        """
+        start = int(self.starts[position]) + 1
+        if self.spec.aggregation in (Aggregation.WEEK, Aggregation.MONTH):
+            return start
+        began = int(self.days[position]) * DAY_NS if self.spec.is_daily_or_longer else int(self.calendar.pre_ns[self.calendar_index[position]])
+        return max(start, began)
+
 
 def _labelled_sessions(days: Int64s, spec: BarSpec) -> npt.NDArray[np.bool_]:
     """Return which sessions carry a label of `spec`: all, or the last of each week or month."""

@@ -131,6 +131,7 @@ def recheck(
     if run is Run.DRY:
         return RecheckReport(series, None, prepared)
     with series_lock(catalog.layout, f"{series.folder}.recheck", wait_s), _beside(catalog, order) as beside:
+        RevisionFiles(catalog).clear_killed(series)
         steps = load(beside, opened.source, series, opened.precision, prepared.sessions, near=rows, wait_s=wait_s, now_ns=now)
         with closing(steps):
             report: LoadReport = yield from steps

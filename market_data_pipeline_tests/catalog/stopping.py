@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -73,7 +73,12 @@ def import_file(root: Path) -> None:
 
 def write_file(file: Path) -> None:
     """Write two weeks of minutes as a CSV file."""
-    bars = BarTable.concatenate([regular(AAPL, date, seed=1) for date in (*WEEK, *NEXT_WEEK)])
+    write_bars(file, [regular(AAPL, date, seed=1) for date in (*WEEK, *NEXT_WEEK)])
+
+
+def write_bars(file: Path, tables: Sequence[BarTable]) -> None:
+    """Write bars in cents as a CSV file that names their opens in UTC."""
+    bars = BarTable.concatenate(tables)
     columns = [*(decimals(bars.column(name), 2) for name in ("open", "high", "low", "close")), decimals(bars.volume, 0)]
     stamps = [str(stamp.astype("datetime64[ns]").astype("datetime64[s]")).replace("T", " ") for stamp in bars.ts_event]
     rows = [",".join(row) for row in zip(stamps, *columns, strict=True)]

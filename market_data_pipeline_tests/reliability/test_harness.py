@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 
 from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.catalog.revisions import RevisedSession, RevisionFiles, RevisionKind
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.errors import MarketDataError
+from market_data_pipeline.domain.revisions import changes_between
 from market_data_pipeline_tests import tally
-from market_data_pipeline_tests.catalog.bar_making import AAPL, MONDAY, WEEK, answer, files_of, regular, store
+from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, WEEK, answer, files_of, regular, store
+from market_data_pipeline_tests.reliability.conftest import Attack
 from market_data_pipeline_tests.reliability.crash_harness import REPOSITORY
 from market_data_pipeline_tests.reliability.judging import require_same, require_whole, state_of
-from market_data_pipeline_tests.reliability.use_cases import CATALOG, UseCase
+from market_data_pipeline_tests.reliability.use_cases import CATALOG, USE_CASES, UseCase
 
 NOTHING = UseCase("nothing", (), lambda folder, surroundings: None)
 
@@ -61,6 +64,25 @@ def test_a_session_that_is_neither_old_nor_new_is_found(tmp_path: Path, damage: 
         require_whole(left, NOTHING, before, after)
 
 
+def test_a_session_that_was_replaced_before_its_old_values_were_noted_is_found(tmp_path: Path) -> None:
+    before = Catalog.open(tmp_path / "before" / CATALOG)
+    store(before, answer(AAPL, MONDAY))
+    after = Catalog.open(tmp_path / "after" / CATALOG)
+    store(after, answer(AAPL, MONDAY, seed=1))
+    changes = changes_between(MONDAY, regular(AAPL, MONDAY), regular(AAPL, MONDAY, seed=1))
+    (old,), (new,) = before.sessions(AAPL), after.sessions(AAPL)
+    session = RevisedSession.of(changes, old.fingerprint, new.fingerprint)
+    RevisionFiles(after).note(AAPL, RevisionKind.CHANGED, 1, "test", CENTS, [session], [], [changes])
+    for catalog in (before, after):
+        catalog.ledger.close()
+    states = [state_of(tmp_path / name, NOTHING) for name in ("before", "after")]
+    left = Path(shutil.copytree(tmp_path / "after", tmp_path / "left"))
+    require_whole(left, NOTHING, *states)
+    shutil.rmtree(left / CATALOG / "revisions")
+    with pytest.raises(AssertionError, match="2024-02-05 was replaced and its old values are nowhere"):
+        require_whole(left, NOTHING, *states)
+
+
 _WRITING = """
 import os, sys
 from market_data_pipeline_tests.reliability.steps import Steps
@@ -99,6 +121,12 @@ def test_each_step_comes_before_what_it_does(tmp_path: Path) -> None:
         folder.mkdir()
         assert write(folder, last).returncode == -9
         assert {path.name: path.stat().st_size for path in folder.iterdir()} == left
+
+
+def test_the_exchange_of_two_folders_is_a_step(attack: Attack) -> None:
+    """It is reached past `os`. One is to see whether the file system can, one does it."""
+    (compact,) = [one for one in USE_CASES if one.name == "compact"]
+    assert attack(compact).steps.count("exchange") == 2
 
 
 def test_a_loss_of_power_takes_what_was_not_synced(tmp_path: Path) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.catalog.instrument_definitions import InstrumentDefinitions, define
-from market_data_pipeline.domain.coverage import SIMULATED, Convention, Provenance
+from market_data_pipeline.domain.coverage import SIMULATED, Convention, Provenance, SessionAnswer
+from market_data_pipeline.ingest.from_broker import Order, load_from_broker
+from market_data_pipeline.ingest.modes import Mode, Reach
+from market_data_pipeline.sources.ibkr import IbkrGateway
 from market_data_pipeline_tests.catalog import stopping
-from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, TUESDAY, WEEK, answer, files_of, put_wide, regular, store
+from market_data_pipeline_tests.catalog.bar_making import AAPL, CENTS, MONDAY, TUESDAY, WEEK, answer, files_of, morning, put_wide, regular, store
+from market_data_pipeline_tests.catalog.months import FEBRUARY, february, joined
 from market_data_pipeline_tests.cli.stored import AAPL_YAML
+from market_data_pipeline_tests.gateway import start_gateway
+from market_data_pipeline_tests.ingest.test_from_broker import settings_of
 from market_data_pipeline_tests.postgres.bar_tables import make_legacy
 from market_data_pipeline_tests.sources.nautilus.foreign import by_nautilus, equity, with_rows
 
 CATALOG = "catalog"
 """Name of the catalog in the folder of a run."""
+GATEWAY = ("--no-pacing", "--now", "2024-03-01T22:00Z")
+"""Flags of the simulated gateways; the clocks of all say the same."""
+
 _MINUTES = ("--instrument", "AAPL.NASDAQ", "--bar", "1-MINUTE-LAST")
 _THIN_YAML = "instruments:\n  - {id: AAPL.NASDAQ, type: equity, currency: USD, price_precision: 2, isin: US0000000000}\n"
 
@@ -38,6 +48,7 @@ class UseCase:
         command: Its words; it runs in a folder of its own, with the catalog `catalog`.
         prepare: Makes what stands in the folder before.
         needs: `gateway`, `postgres` or nothing.
+        faults: What that gateway does other than an honest one.
         output: A file that it writes beside the catalog: it is whole or absent.
         starts_damaged: What stands before is nothing that Nautilus could read.
     """
@@ -46,6 +57,7 @@ class UseCase:
     command: tuple[str, ...]
     prepare: Callable[[Path, Surroundings], None]
     needs: str = ""
+    faults: tuple[str, ...] = ()
     output: str = ""
     starts_damaged: bool = False
 
@@ -126,6 +138,39 @@ def _in_disorder(folder: Path, _: Surroundings) -> None:
     catalog.ledger.close()
 
 
+def _months(folder: Path, _: Surroundings) -> None:
+    """A closed month, three of its sessions empty, and the first sessions of the next, which have to move along."""
+    february(folder / CATALOG).ledger.close()
+
+
+def _month_file(folder: Path, _: Surroundings) -> None:
+    """The same month in one file."""
+    catalog = february(folder / CATALOG)
+    joined(catalog)
+    catalog.ledger.close()
+
+
+def _over_a_month_file(*answers: SessionAnswer) -> Callable[[Path, Surroundings], None]:
+    """A month in one file, and a CSV file with other values for some of its sessions."""
+
+    def prepare(folder: Path, surroundings: Surroundings) -> None:
+        _month_file(folder, surroundings)
+        stopping.write_bars(folder / "file.csv", [one.bars for one in answers])
+        _definitions(folder)
+
+    return prepare
+
+
+def _from_an_honest_gateway(folder: Path, _: Surroundings) -> None:
+    """Four sessions as the broker had them at first. It has others now."""
+    catalog = Catalog.open(folder / CATALOG)
+    beside = folder.with_name(f"{folder.name}-honest")
+    with start_gateway(beside, *GATEWAY) as running, IbkrGateway(settings_of(beside, running.port)) as gateway:
+        list(load_from_broker(catalog, gateway, [Order(AAPL, Reach(Mode.FULL, dt.date(2024, 2, 27), dt.date(2024, 3, 1)))]))
+    assert [row.rows for row in catalog.sessions(AAPL)] == [390] * 4
+    catalog.ledger.close()
+
+
 USE_CASES = (
     UseCase(
         "import",
@@ -140,6 +185,32 @@ USE_CASES = (
     ),
     UseCase("adopt", ("catalog", "adopt", "old"), _foreign),
     UseCase("migrate", ("migrate", "postgres", "--venue", "NASDAQ"), _legacy_table, needs="postgres"),
+    UseCase("compact", ("catalog", "compact"), _months),
+    UseCase("take apart", ("catalog", "compact", "--undo"), _month_file),
+    UseCase(
+        "store into a month",
+        ("import-csv", "file.csv", *_MINUTES, "--timezone", "UTC", "--stamp", "open", "--on-conflict", "overwrite"),
+        _over_a_month_file(*(answer(AAPL, date, seed=1) for date in FEBRUARY[4:7])),
+    ),
+    UseCase(
+        "part into a month",
+        ("import-csv", "file.csv", *_MINUTES, "--timezone", "UTC", "--stamp", "open", "--on-conflict", "overwrite"),
+        _over_a_month_file(answer(AAPL, FEBRUARY[4], seed=1), morning(AAPL, FEBRUARY[5], seed=1), answer(AAPL, FEBRUARY[6], seed=1)),
+    ),
+    UseCase(
+        "recheck",
+        ("load", "AAPL.NASDAQ", "1-MINUTE-LAST", "--recheck", "3"),
+        _from_an_honest_gateway,
+        needs="gateway",
+        faults=("history:*=revised:2024-02-28,2024-03-01",),
+    ),
+    UseCase(
+        "rebase",
+        ("load", "AAPL.NASDAQ", "1-MINUTE-LAST", "--rebase"),
+        _from_an_honest_gateway,
+        needs="gateway",
+        faults=("history:*=split:4:2024-03-01",),
+    ),
     UseCase("derive", ("load", "AAPL.NASDAQ", "5-MINUTE-LAST", "--derive", "--from", "1-MINUTE-LAST"), _stored_week),
     UseCase("refresh", ("instruments", "refresh"), _thin_definition, needs="gateway"),
     UseCase("rebuild", ("catalog", "verify"), _no_ledger),
