@@ -6,10 +6,11 @@ noted, but nothing at all where prices seem to be on another base. A series of w
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -138,7 +139,7 @@ def recheck(
         comparison = Comparison(catalog, beside, opened, rows, report)
         outcome = _decided(order, comparison, comparison.compare(), now, wait_s)
         if not outcome.failed:
-            shutil.rmtree(beside.root, ignore_errors=True)
+            _remove(beside.root)
     return RecheckReport(
         series,
         outcome.found,
@@ -311,15 +312,24 @@ def _beside(catalog: Catalog, order: RecheckOrder) -> Iterator[Catalog]:
     kind = "rebase" if order.last is None else "recheck"
     root = catalog.root / kind / order.series.folder
     if order.last is not None or _age_s(root) > _RESUMABLE_S:
-        shutil.rmtree(root, ignore_errors=True)
+        _remove(root)
     beside = Catalog.open(root)
     try:
         yield beside
     finally:
         beside.ledger.close()
         if order.last is not None:
-            shutil.rmtree(root, ignore_errors=True)
+            _remove(root)
         _remove_if_empty(root.parent)
+
+
+def _remove(root: Path) -> None:
+    """Remove what lies beside the catalog, at once for whoever comes next: a re-base cannot go on with half of it, which a kill would leave."""
+    gone = root.with_name(f".{root.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError):
+        os.replace(root, gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _remove_if_empty(folder: Path) -> None:
