@@ -143,6 +143,8 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=10, help="live bars to wait for (10)")
     parser.add_argument("--catalog", type=Path, default=Path("data/live_sma"), help="Parquet catalog (data/live_sma)")
     arguments = parser.parse_args()
+    if arguments.bars < 1:
+        parser.error(f"--bars {arguments.bars}: at least one live bar is waited for")
     # Nautilus' client (1.230) leaves a timer behind for each update of a bar, and asyncio tells of every one of them in the end.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     with gateway(arguments.port) as port:

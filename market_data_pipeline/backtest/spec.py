@@ -35,6 +35,8 @@ from market_data_pipeline.domain.errors import UsageError
 
 SMA_CROSS = "market_data_pipeline.backtest.strategies.sma_cross:SmaCross"
 
+# Attributes whose options have shorter names.
+_OPTIONS = {"starting_balances": "--balance", "series": "--bar-type", "strategy": "--strategy and --config"}
 _MONEY = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?) ([A-Z0-9]{2,12})")
 
 
@@ -285,4 +287,4 @@ class BacktestSpec(Section):
             ConfigurationError: Naming the option.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        return validated(cls, given, lambda loc, _missing: f"--{str(loc[0]).replace('_', '-')}" if loc else "the backtest")
+        return validated(cls, given, lambda loc, _missing: _OPTIONS.get(str(loc[0]), f"--{str(loc[0]).replace('_', '-')}") if loc else "the backtest")

@@ -53,7 +53,7 @@ def spec_of(file: Path | None, typed: Typed) -> BacktestSpec:
     over = {name: value for name, value in over.items() if value is not None}
     if file is not None:
         if typed.strategy or typed.strategy_config or typed.bar_types:
-            raise UsageError(f"{file} says which strategy and series to run; leave out --strategy, --strategy-config and --bar-type, or the file.")
+            raise UsageError(f"{file} says which strategy and series to run; leave out --strategy, --config and --bar-type, or the file.")
         read = BacktestSpec.read(file)
         return BacktestSpec.of(read.model_dump(exclude_unset=True) | over) if over else read
     if not typed.bar_types:
@@ -73,7 +73,7 @@ def _settings(text: str | None) -> dict[str, object] | None:
     try:
         settings = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"--strategy-config is no JSON: {error}. Write for example '{{\"fast_period\": 40}}'.") from None
+        raise UsageError(f"--config is no JSON: {error}. Write for example '{{\"fast_period\": 40}}'.") from None
     if not isinstance(settings, dict):
-        raise UsageError(f"--strategy-config is {text!r}, and must be a JSON object, for example '{{\"fast_period\": 40}}'.")
+        raise UsageError(f"--config is {text!r}, and must be a JSON object, for example '{{\"fast_period\": 40}}'.")
     return settings

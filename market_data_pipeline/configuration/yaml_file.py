@@ -99,6 +99,8 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise ConfigurationError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise ConfigurationError(f"{path} is a folder. Name a file in it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.") from None
 

@@ -66,7 +66,8 @@ class Definitions:
             return define(instrument_id, self.content)
         where = f"in {self.file}" if self.file is not None else "in the catalog, and no file of definitions was given"
         raise InstrumentNotFound(
-            f"There is no definition of {instrument_id} {where}. Write one, with its true values, and name the file with --instruments YAML:\n\n"
+            f"There is no definition of {instrument_id} {where}. Write one, with its true values, into the file of instruments "
+            f"that the watchlist names, or into one that you name with --instruments YAML:\n\n"
             f"{yaml_example(instrument_id)}"
         )
 

@@ -6,6 +6,7 @@ and found no gateway starts no strategy, even if one comes up later.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -13,9 +14,11 @@ from market_data_pipeline.domain.errors import SourceUnavailable
 from market_data_pipeline.sources.ibkr import IbkrGateway, IbkrSettings, ServerFacts
 
 _BETWEEN_TRIES_S = 5.0
+# At once, also into a file or a pipe: whoever waits wants to know for what.
+_TELL = functools.partial(print, flush=True)
 
 
-def await_gateway(settings: IbkrSettings, patience_s: float = 300.0, tell: Callable[[str], None] = print) -> ServerFacts:
+def await_gateway(settings: IbkrSettings, patience_s: float = 300.0, tell: Callable[[str], None] = _TELL) -> ServerFacts:
     """Return what a gateway says of itself, as soon as it answers.
 
     Args:

@@ -81,4 +81,4 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, change: tuple[str, str]
 def test_a_mistake_in_an_option_is_told_with_its_name() -> None:
     with pytest.raises(ConfigurationError) as refused:
         BacktestSpec.of({"name": "a", "series": ["AAPL.NASDAQ-1-MINUTE-LAST"], "start": "yesterday", "starting_balances": ["1"]})
-    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == ["--start", "--end", "--starting-balances"]
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == ["--start", "--end", "--balance"]

@@ -13,7 +13,7 @@ from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.coverage import Coverage, Provenance, SessionAnswer
+from market_data_pipeline.domain.coverage import Convention, Coverage, Provenance, SessionAnswer
 from market_data_pipeline.domain.quality import measure
 from market_data_pipeline.domain.source import Precision
 from market_data_pipeline_tests.instants import ns
@@ -30,11 +30,13 @@ def minutes(date: str, first: str = "09:30", count: int = 390, price: int = 18_5
     return BarTable(prices, prices + 2, prices - 2, prices + 1, np.full(count, 100, dtype=np.int64), opens, opens + 60_000_000_000, 2, 0)
 
 
-def store(root: Path, answers: Iterable[tuple[str, BarTable, Coverage]], series: Series = MINUTES, source: str = "csv") -> Catalog:
+def store(
+    root: Path, answers: Iterable[tuple[str, BarTable, Coverage]], series: Series = MINUTES, source: str = "csv", adjustment: str = "raw"
+) -> Catalog:
     """Store sessions and return the catalog."""
     catalog = Catalog.open(root)
     partitions = partitions_of(series)
-    with catalog.writer(series, Precision(2, 0), Provenance(source, "made for a test")) as writer:
+    with catalog.writer(series, Precision(2, 0), Provenance(source, "made for a test", Convention("all", adjustment))) as writer:
         for date, bars, coverage in answers:
             session = dt.date.fromisoformat(date)
             position = partitions.index_of(session)

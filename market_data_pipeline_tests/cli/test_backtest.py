@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from market_data_pipeline.domain.coverage import SIMULATED, Coverage
 from market_data_pipeline_tests.cli.conftest import Mdp
-from market_data_pipeline_tests.cli.stored import AAPL_YAML, store_whole
+from market_data_pipeline_tests.cli.stored import AAPL_YAML, minutes, store, store_whole
 
 WEEK = ["2024-02-05", "2024-02-06", "2024-02-07", "2024-02-08", "2024-02-09"]
 SERIES = ["--bar-type", "AAPL.NASDAQ-1-MINUTE-LAST", "--start", "2024-02-05", "--end", "2024-02-09", "--balance", "100000 USD"]
@@ -53,6 +54,15 @@ def test_a_backtest_is_run_listed_and_shown(mdp: Mdp, catalog: Path) -> None:
     assert mdp("backtest", "show", answer["id"], "--catalog", catalog, "--json").json == answer
 
 
+def test_a_backtest_on_simulated_prices_says_so(mdp: Mdp, root: Path) -> None:
+    Path("aapl.yaml").write_text(AAPL_YAML)
+    mdp("instruments", "define", "--instruments", "aapl.yaml", "--catalog", root)
+    store(root, [("2024-02-05", minutes("2024-02-05"), Coverage.COMPLETE)], source="ibkr", adjustment=SIMULATED)
+    ended = mdp("backtest", "run", *SERIES, *QUICK, "--end", "2024-02-05", "--catalog", root)
+    assert ended.code == 0, ended.err
+    assert "390 bars of 1 session, SIMULATED prices; fingerprint" in ended.out
+
+
 def test_a_file_says_what_to_run_and_options_win(mdp: Mdp, catalog: Path) -> None:
     Path("sma.yaml").write_text(
         "name: from-file\nstrategy:\n  config: {fast_period: 5, slow_period: 10}\nseries: [AAPL.NASDAQ-1-MINUTE-LAST]\n"
@@ -83,9 +93,10 @@ def test_nothing_was_run_yet(mdp: Mdp, root: Path) -> None:
         (SERIES[:4], "--end is not given"),
         ([*SERIES, "--start", "2024-02-30"], "'2024-02-30' is not a date"),
         ([*SERIES, "--start", "2024-03-01"], "the range runs backwards: 2024-03-01 to 2024-02-09"),
-        ([*SERIES, "--balance", "a lot"], "is no amount of money"),
+        (["."], "is a folder. Name a file in it"),
+        ([*SERIES, "--balance", "a lot"], "--balance: 'a lot' is no amount of money"),
         ([*SERIES, "--bar-type", "AAPL-1-MINUTE"], "is not a bar type"),
-        ([*SERIES, "--config", "{period: 20}"], "--strategy-config is no JSON"),
+        ([*SERIES, "--config", "{period: 20}"], "--config is no JSON"),
         ([*SERIES, "--config", "[1]"], "must be a JSON object"),
         ([*SERIES, "--strategy", "nonsense"], "--strategy"),
     ],

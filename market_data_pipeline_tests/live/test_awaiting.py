@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -43,3 +45,18 @@ def test_one_that_never_answers_is_an_error_that_says_what_to_do() -> None:
     settings = IbkrSettings.from_environment(port=_free_port())
     with pytest.raises(SourceUnavailable, match="Without an account: mdp ibkr simulate"):
         await_gateway(settings, 0, lambda line: None)
+
+
+def test_what_is_waited_for_is_said_at_once_also_into_a_pipe() -> None:
+    port = _free_port()
+    program = (
+        "from market_data_pipeline.live import await_gateway; from market_data_pipeline.sources.ibkr import IbkrSettings; "
+        f"await_gateway(IbkrSettings.from_environment(port={port}), 600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as waiting:
+        try:
+            assert waiting.stdout is not None
+            assert waiting.stdout.readline().startswith(f"No IB Gateway listens at 127.0.0.1:{port}")
+            assert waiting.poll() is None
+        finally:
+            waiting.kill()

@@ -8,6 +8,7 @@ from typing import Any
 from market_data_pipeline.backtest.results import BacktestResult
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.words import count, listed
+from market_data_pipeline.domain.coverage import SIMULATED
 
 HEADERS = ("ID", "SERIES", "FROM", "TO", "BARS", "CHANGE", "ORDERS", "SESSIONS")
 NUMBERS = ("BARS", "CHANGE", "ORDERS")
@@ -98,7 +99,8 @@ def _passport(passport: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         missing = one.get("missing") or 0
         gaps = f", {paint(count(missing, 'session') + ' missing', 'yellow')}" if missing else ""
         sessions = count(one.get("sessions", 0), "session")
-        yield _short(str(one.get("series"))), f"{one.get('bars', 0):,} bars of {sessions}{gaps}; fingerprint {one.get('fingerprint')}"
+        invented = f", {paint('SIMULATED prices', 'red')}" if one.get("adjustment") == SIMULATED else ""
+        yield _short(str(one.get("series"))), f"{one.get('bars', 0):,} bars of {sessions}{gaps}{invented}; fingerprint {one.get('fingerprint')}"
     yield "gaps", str(passport.get("gap_verdict"))
     yield "fingerprint of the bars", str(passport.get("bars_fingerprint"))
     yield "of the definitions", str(passport.get("definitions_fingerprint"))
