@@ -22,6 +22,7 @@ from market_data_pipeline.domain.coverage import Convention, Coverage
 from market_data_pipeline.domain.errors import ConfigurationError, DataMissing, InvalidDate, PrecisionMismatch
 from market_data_pipeline.domain.sessions import SessionRange
 from market_data_pipeline.domain.source import Precision
+from market_data_pipeline.sources.ibkr import fits_broker
 
 if TYPE_CHECKING:
     from nautilus_trader.model.instruments import Instrument
@@ -115,7 +116,7 @@ def gather(catalog: Catalog, spec: BacktestSpec, progress: Progress) -> Evidence
     """
     gaps = {series: catalog.gaps(series, spec.start, spec.end) for series in spec.all_series}
     if any(gaps.values()) and not spec.allow_gaps:
-        raise DataMissing(_what_is_missing(gaps, spec))
+        raise DataMissing(_what_is_missing(catalog, gaps, spec))
     definitions = {}
     for instrument_id in spec.instrument_ids:
         _require_the_currency(catalog.instruments.require(instrument_id), spec)
@@ -192,7 +193,7 @@ def _require_the_currency(instrument: Instrument, spec: BacktestSpec) -> None:
         )
 
 
-def _what_is_missing(gaps: dict[Series, tuple[SessionRange, ...]], spec: BacktestSpec) -> str:
+def _what_is_missing(catalog: Catalog, gaps: dict[Series, tuple[SessionRange, ...]], spec: BacktestSpec) -> str:
     symbols = [series.instrument_id.rpartition(".")[0] for series, ranges in gaps.items() if ranges]
     lines = [
         f"Data not found for {', '.join(dict.fromkeys(symbols))}: sessions from {spec.start} to {spec.end} are missing, so {spec.name} was not run:"
@@ -206,15 +207,14 @@ def _what_is_missing(gaps: dict[Series, tuple[SessionRange, ...]], spec: Backtes
         if len(ranges) > _SHOWN_GAPS:
             lines.append(f"    … and {len(ranges) - _SHOWN_GAPS} more, to {ranges[-1].last}")
         asked = f"--start {ranges[0].first} --end {ranges[-1].last}"
-        from_broker.append(f"  mdp load {series.instrument_id} {series.spec} --mode full {asked}")
+        if fits_broker(series, catalog.convention(series)):
+            from_broker.append(f"  mdp load {series.instrument_id} {series.spec} --mode full {asked}")
         from_files.append(f"  mdp import-csv FILE --instrument {series.instrument_id} --bar {series.spec}")
-    return "\n".join(
-        [
-            *lines,
-            "Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) and fill them (in YAML: fetch: true does it):",
-            *from_broker,
-            "or import a CSV:",
-            *from_files,
-            "or run it on what there is, which the result will say: --allow-gaps (in YAML: allow_gaps: true).",
-        ]
-    )
+    if from_broker:
+        connect = (
+            "Connect to IBKR Gateway (docker compose -f deploy/docker-compose.yml up -d ib-gateway) and fill them (in YAML: fetch: true does it):"
+        )
+        lines += [connect, *from_broker]
+    lines += [f"{'or import' if from_broker else 'Import'} a CSV:", *from_files]
+    lines.append("or run it on what there is, which the result will say: --allow-gaps (in YAML: allow_gaps: true).")
+    return "\n".join(lines)

@@ -269,7 +269,8 @@ class _Bringing:
         bars = bars.slice(max(0, len(bars) - self._wanted), len(bars))
         reasons = [*self._reasons, *unreadable]
         if hole is not None:
-            reasons.append(str(HoleWords(self._partitions, hole, self._series, asks=self._open_gateway is not None)))
+            stored = None if self._catalog is None else self._catalog.convention(self._series)
+            reasons.append(str(HoleWords(self._partitions, hole, self._series, asks=self._open_gateway is not None, stored=stored)))
         elif reach.is_limited and not self._is_all_there_is:
             reasons.append(lookback_words(self._settings.lookback_sessions, len(bars)))
         from_source = int(np.isin(self._partitions.index_of_close(bars.ts_init), [*self._brought]).sum())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.catalog import Catalog
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.coverage import Convention
 from market_data_pipeline.domain.errors import MarketDataError
 from market_data_pipeline.domain.request_sizes import bar_seconds
 from market_data_pipeline.domain.sessions import date_of
@@ -121,7 +122,7 @@ def _planned(found: _Found, need: Need, settings: WarmUpSettings, gateway: IbkrG
     expected = min(found.bars, found.wanted) if asks else found.stored
     reasons = [down] if down else []
     if found.hole is not None and not asks:
-        reasons.append(str(HoleWords(partitions, found.hole, series, asks=gateway is not None)))
+        reasons.append(str(HoleWords(partitions, found.hole, series, asks=gateway is not None, stored=found.convention)))
     elif found.is_limited:
         reasons.append(lookback_words(settings.lookback_sessions, expected))
     return WarmUpPlan(
@@ -151,13 +152,15 @@ class _Found:
     bars: int
     is_limited: bool
     hole: Hole | None
+    convention: Convention | None
 
     @classmethod
     def of(cls, catalog: Catalog | None, need: Need, settings: WarmUpSettings, schedule: Schedule, now_ns: int) -> _Found:
         situation = situation_of(catalog, need.series, schedule, settings.lookback_sessions, now_ns)
         wanted = need.wanted(settings.buffer)
         reach = situation.reach(wanted, settings.lookback_sessions)
-        return cls(situation, reach.positions, wanted, reach.bars, reach.is_limited, situation.hole(reach.positions))
+        convention = None if catalog is None else catalog.convention(need.series)
+        return cls(situation, reach.positions, wanted, reach.bars, reach.is_limited, situation.hole(reach.positions), convention)
 
     @property
     def broken(self) -> list[int]:

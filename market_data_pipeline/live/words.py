@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from market_data_pipeline.domain.bar_types import Series
+from market_data_pipeline.domain.coverage import Convention
 from market_data_pipeline.domain.sessions import Partitions, SessionRange, date_of
 from market_data_pipeline.live.reach import Hole
+from market_data_pipeline.sources.ibkr import fits_broker
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,14 @@ class HoleWords:
         hole: The hole.
         series: The series.
         asks: Whether a source was allowed that could have filled it.
+        stored: Under which convention the series is stored; None where nothing is.
     """
 
     partitions: Partitions
     hole: Hole
     series: Series
     asks: bool
+    stored: Convention | None = None
 
     def __str__(self) -> str:
         days, positions = self.partitions.days, self.hole.positions
@@ -34,6 +38,11 @@ class HoleWords:
         if not self.partitions.spec.is_daily_or_longer:
             where = f"between {instant(self.hole.start_ns)} and {instant(self.hole.end_ns)}, {where}"
         load = f"mdp load {self.series.instrument_id} {self.series.spec} --mode full --start {first}"
+        if self.stored is not None and not fits_broker(self.series, self.stored):
+            load = (
+                f"mdp import-csv FILE --instrument {self.series.instrument_id} --bar {self.series.spec} (its prices are stored as "
+                f"{self.stored.adjustment}, those of IBKR are adjusted for splits, and they are never mixed; another catalog takes them)"
+            )
         out = " Fill it:" if self.asks else " Allow the source ibkr, or fill it before:"
         bars = f"{self.hole.bars:,} bar{'s' if self.hole.bars != 1 else ''}"
         if not self.hole.has_bars_before:

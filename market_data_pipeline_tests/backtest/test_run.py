@@ -259,6 +259,16 @@ def test_an_instrument_without_definition_is_refused(run: Run) -> None:
         run("TSLA.NASDAQ-15-MINUTE-LAST-EXTERNAL", allow_gaps=True)
 
 
+def test_what_the_broker_would_be_refused_for_is_not_advised(run: Run) -> None:
+    """The stored prices are raw, IBKR's are adjusted for splits; currencies have neither."""
+    with pytest.raises(DataMissing) as error:
+        run(HOLES)
+    assert "mdp load" not in str(error.value)
+    assert "Import a CSV:\n  mdp import-csv FILE --instrument AAPL.NASDAQ --bar 5-MINUTE-LAST" in str(error.value)
+    with pytest.raises(DataMissing, match=r"mdp load EUR/USD\.IDEALPRO 15-MINUTE-MID --mode full --start 2024-02-01"):
+        run(EURO, end="2024-02-02")
+
+
 def test_data_that_is_not_there_names_the_broker_and_the_file_that_would_bring_it(run: Run) -> None:
     with pytest.raises(DataMissing) as error:
         run("TSLA.NASDAQ-15-MINUTE-LAST-EXTERNAL")

@@ -16,7 +16,7 @@ from market_data_pipeline.sources.ibkr.facts import ServerFacts
 from market_data_pipeline.sources.ibkr.gateway import IbkrGateway
 from market_data_pipeline.sources.ibkr.instruments import instrument_of
 from market_data_pipeline.sources.ibkr.settings import AccountMode, ExcessDecimals, Hours, IbkrSettings
-from market_data_pipeline.sources.ibkr.source import IbkrSource
+from market_data_pipeline.sources.ibkr.source import IbkrSource, fits_broker
 
 __all__ = [
     "AccountMode",
@@ -30,6 +30,7 @@ __all__ = [
     "ServerFacts",
     "contract_of",
     "discover",
+    "fits_broker",
     "instrument_of",
     "resolve",
 ]

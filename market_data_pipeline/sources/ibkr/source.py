@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
-from market_data_pipeline.domain.bar_types import PriceType, Series
+from market_data_pipeline.domain.bar_types import BarSpec, PriceType, Series
 from market_data_pipeline.domain.coverage import SIMULATED, Convention, Provenance, SessionAnswer
 from market_data_pipeline.domain.errors import SourceRefused, UsageError
 from market_data_pipeline.domain.planning import PlannedRequest, estimate, plan_requests
@@ -82,7 +82,7 @@ class IbkrSource:
     @property
     def provenance(self) -> Provenance:
         """`ibkr`, what is asked for, and under which convention: IBKR's trades of stocks are adjusted for splits."""
-        adjusted = self._sec_type == "STK" and self._series.spec.price_type is PriceType.LAST
+        adjusted = _is_adjusted(self._sec_type, self._series.spec)
         asked = f"{'SIMULATED ' if self.simulated else ''}{self._what} of {self._series.instrument_id} ({self._sec_type}), {self._hours} hours"
         adjustment = SIMULATED if self.simulated else "split" if adjusted else "raw"
         return Provenance("ibkr", asked, Convention(str(self._hours), adjustment))
@@ -158,6 +158,18 @@ class IbkrSource:
     def _check(self, asked: Asked) -> None:
         if asked.series != self._series:
             raise UsageError(f"This source answers {self._series}, and was asked for {asked.series}.")
+
+
+def fits_broker(series: Series, stored: Convention | None) -> bool:
+    """Return whether bars of the broker may stand beside what is stored: IBKR adjusts trades of stocks for splits, a file often does not."""
+    if stored is None or stored.adjustment == SIMULATED:
+        return True
+    adjusted = _is_adjusted(contract_of(series.instrument_id).secType, series.spec)
+    return stored.adjustment == ("split" if adjusted else "raw")
+
+
+def _is_adjusted(sec_type: str, spec: BarSpec) -> bool:
+    return sec_type == "STK" and spec.price_type is PriceType.LAST
 
 
 def default_hours(sec_type: str) -> Hours:
