@@ -19,10 +19,10 @@ from statistics import median
 import numpy as np
 
 from market_data_pipeline.calendars.grids import grid_of
-from market_data_pipeline.domain.aggregation import closes_of, ends_of
 from market_data_pipeline.domain.bar_table import BarTable, Int64s
 from market_data_pipeline.domain.coverage import Coverage
 from market_data_pipeline.domain.sessions import Partitions
+from market_data_pipeline.domain.trading_time import expected_bars
 from market_data_pipeline.ingest.modes import newest_with_bars
 from market_data_pipeline.sources.ibkr.settings import Hours
 
@@ -57,22 +57,7 @@ class Schedule:
         end_ns = int(self._ends[position])
         if self.partitions.spec.is_daily_or_longer:
             return np.array([end_ns], dtype=np.int64)
-        opens = self._opens(position, end_ns)
-        positions = np.full(len(opens), position, dtype=np.int64)
-        return closes_of(opens, self.partitions.spec.length_ns, ends_of(opens, positions, self.partitions, self.hours))
-
-    def _opens(self, position: int, end_ns: int) -> Int64s:
-        """Return when bars open: with the session, on the clock of the venue, and after a pause."""
-        calendar, at, length = self.partitions.calendar, int(self.partitions.calendar_index[position]), self.partitions.spec.length_ns
-        grid = grid_of(calendar, self.hours)
-        first, offset = int(grid.opens[at]), int(grid.offsets[at])
-        on_clock = np.arange(first - (first + offset) % length + length, end_ns, length, dtype=np.int64)
-        opens = np.concatenate(([first], on_clock)).astype(np.int64)
-        pause_start, pause_end = int(calendar.break_start_ns[at]), int(calendar.break_end_ns[at])
-        if pause_end <= pause_start:
-            return opens
-        traded = opens[(opens < pause_start) | (opens >= pause_end)]
-        return np.unique(np.append(traded, pause_end)) if pause_end < end_ns else traded
+        return expected_bars(self.partitions, grid_of(self.partitions.calendar, self.hours), self.hours, range(position, position + 1)).closes
 
     def closed(self, position: int, now_ns: int) -> int:
         """Return how many bars of a session have closed at `now_ns`, UTC nanoseconds, if every interval trades."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from market_data_pipeline.domain.errors import UsageError
 from market_data_pipeline.live.gate import BarGate, Verdict
 from market_data_pipeline.live.readiness import Readiness, WarmUpState
 
@@ -31,8 +32,12 @@ class WarmUpMixin:
     _listener: Listener | None = None
 
     def bars_needed(self) -> Mapping[BarType, int]:
-        """Return how many bars of each bar type indicators need: their longest period. Every strategy says this for itself."""
-        raise NotImplementedError(f"{type(self).__name__} must say what it needs: def bars_needed(self): return {{self.config.bar_type: 260}}")
+        """Return how many bars of each bar type indicators need: their longest period. Every strategy says this for itself.
+
+        Raises:
+            UsageError: If it does not.
+        """
+        raise UsageError(f"{type(self).__name__} must say what it needs: def bars_needed(self): return {{self.config.bar_type: 260}}")
 
     def on_ready(self) -> None:
         """Do what is to be done once, when the strategy has become ready: before its first live bar, where history was there."""

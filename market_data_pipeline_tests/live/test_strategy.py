@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
+import pytest
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.trading.strategy import Strategy
 
 from market_data_pipeline.backtest import BacktestOutcome, run_backtest
 from market_data_pipeline.backtest.strategies.sma_cross import SmaCrossConfig
+from market_data_pipeline.domain.errors import UsageError
 from market_data_pipeline.live import WarmUpMixin, WarmUpState
 from market_data_pipeline_tests.backtest.conftest import spec
 from market_data_pipeline_tests.backtest.made_bars import by_hand, opened
@@ -94,3 +96,11 @@ def test_no_order_leaves_before_ready_and_the_bar_that_makes_it_ready_may_trade(
 def test_a_bar_that_comes_again_is_seen_once(tmp_path: Path) -> None:
     outcome = run(tmp_path, f"{HERE}:Twice")
     assert days_of_orders(outcome) == list(SESSIONS[2:])
+
+
+def test_a_strategy_that_does_not_say_what_it_needs_is_told_how() -> None:
+    class Silent(WarmUpMixin, Strategy):
+        pass
+
+    with pytest.raises(UsageError, match="Silent must say what it needs: def bars_needed"):
+        Silent().bars_needed()
