@@ -31,7 +31,7 @@ from market_data_pipeline.ingest.from_broker import Opened, Order, Prepared, ope
 from market_data_pipeline.ingest.import_csv import Run
 from market_data_pipeline.ingest.load import LoadEvent, LoadReport, Refetch, load
 from market_data_pipeline.ingest.modes import Mode, Reach
-from market_data_pipeline.sources.ibkr import Hours, IbkrGateway
+from market_data_pipeline.sources.ibkr import Hours, IbkrGateway, fits_broker
 
 # `files`: the ledger was made anew and does not know any more who gave the bars; the convention does.
 _ASKED_OF_THE_BROKER = ("ibkr", "files")
@@ -292,10 +292,10 @@ def _rows_to_recheck(catalog: Catalog, order: RecheckOrder) -> list[SessionRow]:
     series = order.series
     others = sorted({row.source for row in catalog.sessions(series)})
     told = f"its sessions come from {', '.join(others)}" if others else "nothing of it is stored"
-    raise NotStored(
-        f"No whole session of {series} came from Interactive Brokers ({told}), so there is nothing to ask again. "
-        f"Load some first: mdp load {series.instrument_id} {series.spec} --start DATE"
-    )
+    out = f"Load some first: mdp load {series.instrument_id} {series.spec} --start DATE"
+    if not fits_broker(series, catalog.convention(series)):
+        out = f"Its prices are never mixed with IBKR's; into a catalog of their own: mdp load {series.instrument_id} {series.spec} --catalog PATH"
+    raise NotStored(f"No whole session of {series} came from Interactive Brokers ({told}), so there is nothing to ask again. {out}")
 
 
 def _prepared(order: RecheckOrder, opened: Opened, rows: Sequence[SessionRow], now_ns: int) -> Prepared:
