@@ -15,6 +15,7 @@ from market_data_pipeline.cli.options import (
     JsonOption,
     Place,
     PortOption,
+    SpecArgument,
     StartOption,
 )
 
@@ -30,20 +31,10 @@ SizesChoice = Literal["documented", "observed"]
 DecimalsChoice = Literal["refuse", "round"]
 
 
-def _not_a_bar_type(bar: str) -> str:
-    """Say how a bar type is written here, before typer misses the other argument."""
-    from market_data_pipeline.domain.bar_types import refuse_bar_type
-
-    refuse_bar_type(bar)
-    return bar
-
-
 def load(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="ID|SYMBOL", help="AAPL.NASDAQ; or AAPL, EURUSD, ES@FUT to be looked up at the broker.")],
-    bar: Annotated[
-        str, typer.Argument(metavar="SPEC", is_eager=True, callback=_not_a_bar_type, help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")
-    ],
+    bar: SpecArgument,
     mode: Annotated[Modes | None, typer.Option("--mode", help="From where to where.  [default: full with --start, else tail]")] = None,
     start: StartOption = None,
     end: EndOption = None,

@@ -21,6 +21,22 @@ CATALOG_VARIABLE, CONFIG_VARIABLE = "MDP_CATALOG", "MDP_CONFIG"
 DEFAULT_CATALOG = Path("data/catalog")
 DEFAULT_CONFIG = Path("config/watchlist.yaml")
 
+
+def _is_no_id(context: typer.Context, bar: str) -> str:
+    """Say what is missing, or how a bar type is written here, before typer misses the argument before this one."""
+    from market_data_pipeline.domain.bar_types import BarSpec, refuse_bar_type
+    from market_data_pipeline.domain.errors import InvalidBarType
+
+    refuse_bar_type(bar, context.info_name or "load")
+    try:
+        BarSpec.parse(bar)
+    except InvalidBarType as error:
+        if "-" in bar:
+            raise
+        raise UsageError(f"{error} After the instrument come its bars: mdp {context.info_name} {bar} 1-MINUTE-LAST") from None
+    return bar
+
+
 CatalogOption = Annotated[
     Path | None, typer.Option("--catalog", metavar="PATH", help="Folder of the Parquet catalog.  [env: MDP_CATALOG; default: data/catalog]")
 ]
@@ -29,6 +45,9 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Instrument ids (AAPL.NASDAQ) or bar types; all if none.")]
+SpecArgument = Annotated[
+    str, typer.Argument(metavar="SPEC", is_eager=True, callback=_is_no_id, help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")
+]
 BarOption = Annotated[str | None, typer.Option("--bar", metavar="SPEC", help="Only bars of this spec, for example 1-MINUTE-LAST.")]
 StartOption = Annotated[str | None, typer.Option("--start", metavar="DATE", help="First session, YYYY-MM-DD, inclusive.")]
 EndOption = Annotated[str | None, typer.Option("--end", metavar="DATE", help="Last session, YYYY-MM-DD, inclusive.")]

@@ -22,7 +22,7 @@ def revisions(
 
     `mdp load ID SPEC --recheck N` looks, and notes what it finds. Old and new values lie in revisions/ of the catalog, one Parquet file a recheck.
 
-    Exit code 1 while a split is suspected that nobody has decided on.
+    Exit code 1 if nothing is stored of the ID, or while a split is suspected that nobody has decided on.
 
     \b
     Examples:
@@ -33,11 +33,12 @@ def revisions(
     from market_data_pipeline.catalog.revisions import RevisionFiles
     from market_data_pipeline.cli.output import say, show_json
     from market_data_pipeline.cli.rendering import revisions as look
-    from market_data_pipeline.cli.series_check import Wanted
+    from market_data_pipeline.cli.series_check import Wanted, find_series
 
     wanted = Wanted.parse([instrument] if instrument is not None else None, bar, None, None)
     place = Place.of(context, catalog, config)
     with place.opened() as stored:
+        find_series(stored, wanted)  # refuses what nothing is stored of
         files = RevisionFiles(stored)
         noted = [look.Noted(series, tuple(files.of(series)), files.suspicion(series)) for series in files.series() if wanted.means(series)]
         if as_json:

@@ -6,26 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from market_data_pipeline.cli.options import CatalogOption, ClientIdOption, ConfigOption, HostOption, JsonOption, Place, PortOption
+from market_data_pipeline.cli.options import CatalogOption, ClientIdOption, ConfigOption, HostOption, JsonOption, Place, PortOption, SpecArgument
 
 # A test holds these against the enums of the use case, which are too heavy to import for `--help`.
 HoursChoice = Literal["rth", "all"]
 
 
-def _not_a_bar_type(bar: str) -> str:
-    """Say how a bar type is written here, before typer misses the other argument."""
-    from market_data_pipeline.domain.bar_types import refuse_bar_type
-
-    refuse_bar_type(bar, "warmup")
-    return bar
-
-
 def warmup(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="ID", help="AAPL.NASDAQ; or AAPL, EURUSD to be looked up at the broker.")],
-    bar: Annotated[
-        str, typer.Argument(metavar="SPEC", is_eager=True, callback=_not_a_bar_type, help="STEP-UNIT-PRICE, for example 1-MINUTE-LAST or 1-DAY-MID.")
-    ],
+    bar: SpecArgument,
     bars: Annotated[int, typer.Option("--bars", metavar="N", help="The longest period of the strategy's indicators.")],
     buffer: Annotated[float, typer.Option("--buffer", metavar="X", help="Bars brought for each that is needed, 1 to 10.")] = 1.2,
     source: Annotated[

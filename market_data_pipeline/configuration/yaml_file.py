@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from market_data_pipeline.configuration.known_keys import close_key
 from market_data_pipeline.domain.errors import ConfigurationError
 
 Key = str | int
@@ -98,11 +100,23 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise ConfigurationError(f"There is no file {path}.") from None
+        raise ConfigurationError(f"There is no file {path}.{_others_beside(path)}") from None
     except IsADirectoryError:
         raise ConfigurationError(f"{path} is a folder. Name a file in it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.") from None
+
+
+def _others_beside(path: Path) -> str:
+    """Return what else is in the folder of a file that is not there."""
+    if not path.parent.is_dir():
+        return f" There is no folder {path.parent} either."
+    beside = sorted(one.name for one in path.parent.iterdir() if one.suffix == path.suffix and one.is_file())
+    names = get_close_matches(path.name, beside, _SHOWN, 0.0)
+    if not names:
+        return f" No *{path.suffix} is in {path.parent.resolve()}."
+    more = f" and {len(beside) - _SHOWN} more" if len(beside) > _SHOWN else ""
+    return f" In {path.parent.resolve()} are: {', '.join(names)}{more}."
 
 
 def parse_yaml[M: BaseModel](text: str, name: str, model: type[M]) -> M:
@@ -132,7 +146,7 @@ def mistakes_in[M: BaseModel](text: str, name: str, model: type[M]) -> list[str]
     except ConfigurationError as error:
         return [str(error)]
     except ValidationError as error:
-        return _lines(error, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
+        return _lines(error, model, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
     return []
 
 
@@ -153,14 +167,26 @@ def validated[M: BaseModel](
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        mistakes = _lines(error, origin, texts or {})
+        mistakes = _lines(error, model, origin, texts or {})
     more = [f"… and {len(mistakes) - _SHOWN} more"] if len(mistakes) > _SHOWN else []
     raise ConfigurationError("\n".join(mistakes[:_SHOWN] + more))
 
 
-def _lines(error: ValidationError, origin: Callable[[tuple[Key, ...], bool], str], texts: Mapping[tuple[Key, ...], str]) -> list[str]:
+def _lines(
+    error: ValidationError, model: type[BaseModel], origin: Callable[[tuple[Key, ...], bool], str], texts: Mapping[tuple[Key, ...], str]
+) -> list[str]:
+    """Return each mistake in a line. A key that is missing because it was mistyped is told once."""
     found = error.errors(include_url=False)
-    return [f"{origin(mistake['loc'], mistake['type'] == 'missing')}: {_in_words(mistake, texts)}" for mistake in found]
+    meant = {mistake["loc"]: close_key(model, mistake["loc"]) for mistake in found if mistake["type"] == "extra_forbidden"}
+    mistyped = {(*loc[:-1], key) for loc, key in meant.items()}
+    lines = []
+    for mistake in found:
+        if mistake["type"] == "missing" and mistake["loc"] in mistyped:
+            continue
+        close = meant.get(mistake["loc"])
+        hint = f". Did you mean {close}?" if close is not None else ""
+        lines.append(f"{origin(mistake['loc'], mistake['type'] == 'missing')}: {_in_words(mistake, texts)}{hint}")
+    return lines
 
 
 def _parse(text: str, name: str) -> tuple[object, _Places]:

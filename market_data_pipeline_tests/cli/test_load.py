@@ -230,6 +230,13 @@ def test_a_bar_type_in_one_word_is_told_in_two(mdp: Mdp, root: Path) -> None:
         assert "Write: mdp load TSLA.NASDAQ 1-MINUTE-LAST" in ended.err
 
 
+@pytest.mark.parametrize("command", [("load", "AAPL.NASDAQ"), ("warmup", "AAPL.NASDAQ", "--bars", 260)])
+def test_bars_that_are_not_named_are_told_as_missing(mdp: Mdp, command: tuple[object, ...]) -> None:
+    """The last word is taken for the bars, so that typer would miss the instrument."""
+    ended = mdp(*command)
+    assert (ended.code, f"After the instrument come its bars: mdp {command[0]} AAPL.NASDAQ 1-MINUTE-LAST" in ended.err) == (2, True), ended.err
+
+
 def test_sessions_without_bars_are_told(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
     """RBLX was listed on Wednesday, 2021-03-10: four of seven sessions were before."""
     line = ("load", "RBLX.NYSE", "1-MINUTE-LAST", "--start", "2021-03-04", "--end", "2021-03-12", "--catalog", root)

@@ -51,7 +51,8 @@ def test_a_correction_is_told_stored_and_reported(mdp: Mdp, reach: Reach, tmp_pa
     assert spoken.code == 0
     assert f"2024-05-30: {session['changed']} bars changed" in spoken.out
     assert "close: " in spoken.out
-    assert mdp("revisions", "MSFT.NASDAQ").out.startswith("No stored bar was found changed.")
+    unknown = mdp("revisions", "AAPL.NASDQ")
+    assert (unknown.code, "Nothing of AAPL.NASDQ is stored" in unknown.err, "Did you mean AAPL.NASDAQ?" in unknown.err) == (1, True, True)
     assert mdp("catalog", "verify").code == 0
 
 

@@ -44,6 +44,13 @@ def test_an_unknown_key_is_named_with_its_line(tmp_path: Path) -> None:
     assert "plan.yaml, line 4: legs[0].colour: is no key known here" in message
 
 
+def test_a_mistyped_key_is_told_once_with_the_key_that_was_meant(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "nme: a\nlegs:\n  - symbl: AAPL\n").splitlines() == [
+        f"{tmp_path / 'plan.yaml'}, line 3: legs[0].symbl: is no key known here. Did you mean symbol?",
+        f"{tmp_path / 'plan.yaml'}, line 1: nme: is no key known here. Did you mean name?",
+    ]
+
+
 def test_a_missing_key_is_named_with_the_line_of_what_lacks_it(tmp_path: Path) -> None:
     assert "plan.yaml, line 3: legs[0].symbol: is missing" in refusal(tmp_path, "name: a\nlegs:\n  - size: 2\n")
 
@@ -85,5 +92,11 @@ def test_what_is_no_such_file_is_told(tmp_path: Path, text: str, told: str) -> N
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"There is no file .*absent\.yaml"):
+    """With what lies beside it: most often the name was mistyped."""
+    with pytest.raises(ConfigurationError, match=r"There is no file .*absent\.yaml\. No \*\.yaml is in "):
         read_yaml(tmp_path / "absent.yaml", Plan)
+    (tmp_path / "present.yaml").touch()
+    with pytest.raises(ConfigurationError, match=r"There is no file .*absent\.yaml\. In .* are: present\.yaml\."):
+        read_yaml(tmp_path / "absent.yaml", Plan)
+    with pytest.raises(ConfigurationError, match=r"There is no folder .* either"):
+        read_yaml(tmp_path / "nowhere" / "absent.yaml", Plan)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from market_data_pipeline.calendars import VENUES
 from market_data_pipeline.domain.bar_types import parse_instrument_id
 from market_data_pipeline.domain.errors import ContractUnknown, InvalidInstrumentId, UsageError
 from market_data_pipeline.domain.source import SourceNews
@@ -176,6 +178,12 @@ def _guesses(text: str) -> list[Contract]:
 
 
 def _cure(text: str) -> str:
+    """Return what to write instead: another venue, the other form of a share class, or the type."""
+    symbol, dot, venue = text.strip().upper().rpartition(".")
+    if dot and symbol and len(venue) > 2 and venue not in VENUES:
+        meant = get_close_matches(venue, VENUES, 1, 0.6)
+        hint = f" Did you mean {symbol}.{meant[0]}?" if meant else f" Known venues: {', '.join(sorted(VENUES))}."
+        return f"{venue} is no venue known here.{hint}"
     if (share := _SHARE_CLASS.fullmatch(text.strip().upper())) is not None:
         return f"A class of shares is written with a space: '{share[1]} {share[2]}'."
     return "Write the symbol as TWS shows it, or name the type: ES@FUT, BTC@CRYPTO, SPX@IND."

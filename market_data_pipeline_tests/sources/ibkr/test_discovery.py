@@ -65,6 +65,12 @@ def test_a_share_class_after_a_dot_is_told_how_it_is_written(gateway: IbkrGatewa
         discover(gateway, "brk.b")
 
 
+@pytest.mark.parametrize(("text", "advice"), [("AAPL.NASDQ", r"Did you mean AAPL\.NASDAQ\?"), ("AAPL.QWXZZ", r"Known venues: .*, NASDAQ, ")])
+def test_a_mistyped_venue_is_told_as_one(gateway: IbkrGateway, text: str, advice: str) -> None:
+    with pytest.raises(ContractUnknown, match=rf"{text.partition('.')[2]} is no venue known here\. {advice}"):
+        discover(gateway, text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("ES@WARRANT", "WARRANT after @ is no type"), ("ES@", "nothing after @"), ("@FUT", "names nothing"), ("EUR@CASH", "as a pair")],
