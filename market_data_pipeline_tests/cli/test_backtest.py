@@ -11,6 +11,7 @@ import pytest
 from market_data_pipeline.domain.coverage import SIMULATED, Coverage
 from market_data_pipeline_tests.cli.conftest import Mdp
 from market_data_pipeline_tests.cli.stored import AAPL_YAML, minutes, store, store_whole
+from market_data_pipeline_tests.gateway import RunningGateway
 
 WEEK = ["2024-02-05", "2024-02-06", "2024-02-07", "2024-02-08", "2024-02-09"]
 SERIES = ["--bar-type", "AAPL.NASDAQ-1-MINUTE-LAST", "--start", "2024-02-05", "--end", "2024-02-09", "--balance", "100000 USD"]
@@ -52,6 +53,16 @@ def test_a_backtest_is_run_listed_and_shown(mdp: Mdp, catalog: Path) -> None:
     for word in ("equity", "largest drawdown", "orders", "passport", "1 session missing", "seed", str(folder / "tearsheet.html")):
         assert word in shown.out
     assert mdp("backtest", "show", answer["id"], "--catalog", catalog, "--json").json == answer
+
+
+def test_what_is_fetched_for_a_backtest_is_told_and_fetched_once(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
+    line = ("backtest", "run", *SERIES, *QUICK, "--fetch", "--catalog", root)
+    assert mdp("load", "AAPL.NASDAQ", "1-MINUTE-LAST", "--start", WEEK[0], "--end", WEEK[0], "--catalog", root).code == 0
+    first = mdp(*line)
+    assert first.code == 0, first.err
+    assert "AAPL.NASDAQ 1-MINUTE-LAST: 4 of 4 missing sessions fetched with 4 requests, 1,560 bars\n" in first.err
+    again = mdp(*line, "--name", "again")
+    assert (again.code, "fetched with" in again.err) == (0, False)
 
 
 def test_a_backtest_on_simulated_prices_says_so(mdp: Mdp, root: Path) -> None:
