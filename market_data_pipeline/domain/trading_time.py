@@ -51,23 +51,6 @@ def bars_between(partitions: Partitions, grid: Grid, hours: str, after_ns: int, 
     return int(((bars.opens >= after_ns) & (bars.closes <= until_ns)).sum())
 
 
-def close_of_nth(partitions: Partitions, grid: Grid, hours: str, after_ns: int, count: int) -> int | None:
-    """Return when the `count`-th expected bar that opens at `after_ns` or later has closed, UTC nanoseconds; None beyond the calendar.
-
-    So long a strategy waits that is given no history: the bar that is forming is not seen whole.
-    """
-    position = max(int(partitions.index_of_close(np.array([after_ns + 1], dtype=np.int64))[0]), 0)
-    left = count
-    while position < len(partitions):
-        bars = expected_bars(partitions, grid, hours, range(position, position + 1))
-        closes = bars.closes[bars.opens >= after_ns]
-        if len(closes) >= left:
-            return int(closes[left - 1])
-        left -= len(closes)
-        position += 1
-    return None
-
-
 def earliest_close(partitions: Partitions, grid: Grid, open_ns: int) -> int:
     """Return when a bar that opened at `open_ns` has surely closed for whoever watches it live, UTC nanoseconds.
 

@@ -12,6 +12,7 @@ from market_data_pipeline.domain.aggregation import Grid
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.coverage import Convention
 from market_data_pipeline.domain.sessions import Partitions
+from market_data_pipeline.live.reach import Schedule
 from market_data_pipeline.sources.ibkr import Hours, contract_of
 from market_data_pipeline.sources.ibkr.source import default_hours
 
@@ -50,8 +51,11 @@ class TradingHours:
         return trading_time.bars_between(self._partitions, self._grid, self.hours, after_ns, until_ns)
 
     def close_of_nth(self, after_ns: int, count: int) -> int | None:
-        """Return when the `count`-th bar that opens at `after_ns` or later has closed, UTC nanoseconds; None beyond the calendar."""
-        return trading_time.close_of_nth(self._partitions, self._grid, self.hours, after_ns, count)
+        """Return when the `count`-th bar that closes after a moment has closed, UTC nanoseconds; None beyond the calendar.
+
+        So long a strategy waits that is given no history. A bar that is forming is one of them: Nautilus' client delivers it whole.
+        """
+        return Schedule(self._partitions, self.hours).nth_close_after(after_ns, count)
 
     def earliest_close(self, open_ns: int) -> int:
         """Return when a bar that opened at `open_ns` has surely closed, UTC nanoseconds."""

@@ -7,18 +7,13 @@ import pytest
 from market_data_pipeline.calendars import partitions_of
 from market_data_pipeline.calendars.grids import grid_of
 from market_data_pipeline.domain.bar_types import Series
-from market_data_pipeline.domain.trading_time import bars_between, close_of_nth, earliest_close, expected_bars
+from market_data_pipeline.domain.trading_time import bars_between, earliest_close, expected_bars
 from market_data_pipeline_tests.instants import ns
 
 
 def between(bar_type: str, hours: str, after: str, until: str) -> int:
     partitions = partitions_of(Series.parse(bar_type))
     return bars_between(partitions, grid_of(partitions.calendar, hours), hours, ns(after), ns(until))
-
-
-def nth(bar_type: str, hours: str, after: str, count: int) -> int | None:
-    partitions = partitions_of(Series.parse(bar_type))
-    return close_of_nth(partitions, grid_of(partitions.calendar, hours), hours, ns(after), count)
 
 
 MINUTES = "AAPL.NASDAQ-1-MINUTE-LAST-EXTERNAL"
@@ -63,19 +58,6 @@ def test_a_session_has_the_bars_of_its_published_hours(date: str, bar_type: str,
 )
 def test_only_open_hours_can_miss_bars(bar_type: str, hours: str, after: str, until: str, count: int) -> None:
     assert between(bar_type, hours, after, until) == count
-
-
-def test_ten_trading_days_of_quarters_after_a_friday_end_two_weeks_later() -> None:
-    """260 bars of 15 minutes are 10 sessions of 26; Monday 2024-01-15 was Martin Luther King Day."""
-    assert nth(QUARTERS, "rth", "2024-01-05T21:00Z", 260) == ns("2024-01-22T21:00Z")
-
-
-def test_the_bar_that_forms_is_not_counted() -> None:
-    assert nth(MINUTES, "rth", "2024-01-05T15:00:10Z", 1) == ns("2024-01-05T15:02Z")
-
-
-def test_beyond_the_calendar_is_never() -> None:
-    assert nth("AAPL.NASDAQ-1-DAY-LAST-EXTERNAL", "rth", "2024-01-05T15:00Z", 10_000) is None
 
 
 @pytest.mark.parametrize(

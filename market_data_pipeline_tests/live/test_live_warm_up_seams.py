@@ -207,7 +207,8 @@ def test_nothing_before_a_hole_that_cannot_be_filled_is_used(tmp_path: Path) -> 
             found = wait_for_status(running, tmp_path, PAIR, state="open")
             assert not running.lines("historical")
     assert found["given"] == 0
-    assert found["natural_until"].startswith("2024-06-04 02:1")
+    # The bar of 02:10 is forming, and the first of three.
+    assert found["natural_until"].startswith("2024-06-04 02:13")
     assert "No IB Gateway listens" in found["reasons"][0]
     assert found["reasons"][1].startswith("A hole of 10 bars between 2024-06-04 02:00 UTC and 2024-06-04 02:10")
     assert "nothing before it can be used, for indicators over a hole are wrong" in found["reasons"][1]
