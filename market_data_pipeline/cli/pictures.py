@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from market_data_pipeline.catalog import Catalog
+from market_data_pipeline.cli.output import note
 from market_data_pipeline.cli.series_check import SeriesCheck
 from market_data_pipeline.domain.errors import NotStored, UsageError
 
@@ -29,3 +30,4 @@ def draw_coverage(catalog: Catalog, checks: Sequence[SeriesCheck], file: Path) -
 
     one = checks[0]
     file.write_bytes(coverage_png(one.series, catalog.coverage(one.series, checks[0].start, checks[0].end)))
+    note(f"drawn: {file}")

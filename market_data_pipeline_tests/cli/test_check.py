@@ -170,7 +170,7 @@ def test_a_bad_file_is_told_and_left_where_it_is(mdp: Mdp, root: Path) -> None:
 def test_a_picture_is_drawn(mdp: Mdp, root: Path) -> None:
     store_whole(root, WEEK)
     ended = mdp("check", "AAPL.NASDAQ", "--picture", "coverage.png", "--catalog", root)
-    assert ended.code == 0
+    assert (ended.code, ended.err) == (0, "drawn: coverage.png\n")
     assert Path("coverage.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
