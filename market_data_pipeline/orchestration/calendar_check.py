@@ -15,6 +15,7 @@ from market_data_pipeline.orchestration.broker import IbkrResource
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.partitions import UniversePartitions
 from market_data_pipeline.orchestration.revised import is_asked_of_the_broker
+from market_data_pipeline.orchestration.weekly import weekly_schedule
 
 if TYPE_CHECKING:
     from market_data_pipeline.ingest.calendar_check import CalendarCheck
@@ -92,14 +93,7 @@ def calendar_check_job(universes: Sequence[UniversePartitions]) -> dg.JobDefinit
 
 def calendar_check_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """Make the schedule `weekly_calendar_check`, off by default: it needs a broker."""
-    return dg.ScheduleDefinition(
-        name=SCHEDULE,
-        job=job,
-        cron_schedule=_WEEKLY,
-        execution_timezone=_ZONE,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Compares the calendars with the broker's own schedule, on Saturdays at 13:00 in New York.",
-    )
+    return weekly_schedule(SCHEDULE, job, _WEEKLY, _ZONE, "Compares the calendars with the broker's own schedule, on Saturdays at 13:00 in New York.")
 
 
 def _today(now_ns: int) -> dt.date:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from market_data_pipeline.orchestration.failures import one_clear_message
 from market_data_pipeline.orchestration.resources import CatalogResource
+from market_data_pipeline.orchestration.weekly import weekly_schedule
 
 if TYPE_CHECKING:
     from dagster._core.definitions.metadata import RawMetadataValue
@@ -70,13 +71,8 @@ def compact_job() -> dg.JobDefinition:
 
 def compaction_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """Make the schedule `weekly_compaction`. Stopped by default: it replaces files, and whose programs read them is not known here."""
-    return dg.ScheduleDefinition(
-        name=SCHEDULE,
-        job=job,
-        cron_schedule=_SUNDAY_MORNING,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Every Sunday at 06:00 UTC, when the venues of shares, futures and currencies are closed.",
+    return weekly_schedule(
+        SCHEDULE, job, _SUNDAY_MORNING, "UTC", "Every Sunday at 06:00 UTC, when the venues of shares, futures and currencies are closed."
     )
 
 

@@ -21,6 +21,7 @@ from market_data_pipeline.orchestration.materializations import Materializations
 from market_data_pipeline.orchestration.partitions import UniversePartitions
 from market_data_pipeline.orchestration.resources import CatalogResource
 from market_data_pipeline.orchestration.revised import evaluate_revised, is_asked_of_the_broker
+from market_data_pipeline.orchestration.weekly import weekly_schedule
 
 if TYPE_CHECKING:
     from market_data_pipeline.catalog import Catalog
@@ -110,13 +111,12 @@ def recheck_job(universes: Sequence[UniversePartitions]) -> dg.JobDefinition:
 
 def recheck_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """Make the schedule `weekly_recheck`, off by default: it needs a broker."""
-    return dg.ScheduleDefinition(
-        name=SCHEDULE,
-        job=job,
-        cron_schedule=_WEEKLY,
-        execution_timezone=_ZONE,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Asks again for the five newest stored sessions of each series of the broker, on Saturdays at noon in New York.",
+    return weekly_schedule(
+        SCHEDULE,
+        job,
+        _WEEKLY,
+        _ZONE,
+        "Asks again for the five newest stored sessions of each series of the broker, on Saturdays at noon in New York.",
     )
 
 

@@ -58,6 +58,20 @@ def opened(lines: list[Line], kind: str) -> list[str]:
     return [f"{dt.datetime.fromtimestamp(line['ts_event'] / 1e9, dt.UTC):%a %H:%M}" for line in lines if line["kind"] == kind]
 
 
+def first_two_bars(folder: Path, clock: RunningClock, bar_type: str) -> list[Line]:
+    """Run a node on its gateway's clock until it is ready and two live bars came; return all bars that its strategy saw, each held to be true."""
+    with shared_gateway(folder, clock) as gateway:
+        settings = warmed_node(gateway, folder, eager(bar_type, period=50), connection_timeout_s=_PATIENT)
+        with node(folder, settings, clock) as running:
+            running.wait_for("bar", 2, within_s=_BY_OUR_CLOCK_S)
+            lines = running.lines()
+            assert_nothing_was_missed(running, folder, bar_type)
+        assert running.lines("ready")
+        seen = seen_by(lines, NAME, bar_type)
+        truth_of(gateway, folder, bar_type, 500).holds(seen)
+    return seen
+
+
 @pytest.fixture
 def clock(request: pytest.FixtureRequest) -> Iterator[RunningClock]:
     """A clock for node and gateway: (at, speed)."""
@@ -140,44 +154,22 @@ def test_across_the_pause_of_currencies_nothing_comes_twice_and_nothing_is_misse
 
 @pytest.mark.parametrize("clock", [("2024-06-03T21:00:30", 60)], indirect=True)
 def test_started_in_the_pause_it_is_ready_on_what_closed_before(tmp_path: Path, clock: RunningClock) -> None:
-    with shared_gateway(tmp_path, clock) as gateway:
-        settings = warmed_node(gateway, tmp_path, eager(PAIR, period=50), connection_timeout_s=_PATIENT)
-        with node(tmp_path, settings, clock) as running:
-            running.wait_for("bar", 2, within_s=_BY_OUR_CLOCK_S)
-            lines = running.lines()
-            assert_nothing_was_missed(running, tmp_path, PAIR)
-        seen = seen_by(lines, NAME, PAIR)
-        truth_of(gateway, tmp_path, PAIR, 500).holds(seen)
+    seen = first_two_bars(tmp_path, clock, PAIR)
     assert opened(seen, "historical")[-1] == "Mon 20:59"
     assert opened(seen, "bar")[:2] == ["Mon 21:15", "Mon 21:16"]
-    assert running.lines("ready")
 
 
 @pytest.mark.parametrize("clock", [("2024-06-02T20:57", 120)], indirect=True)
 def test_after_a_weekend_currencies_go_on_with_the_first_bar_of_sunday(tmp_path: Path, clock: RunningClock) -> None:
     """The client sends Friday's last minute as if it were live."""
-    with shared_gateway(tmp_path, clock) as gateway:
-        settings = warmed_node(gateway, tmp_path, eager(PAIR, period=50), connection_timeout_s=_PATIENT)
-        with node(tmp_path, settings, clock) as running:
-            running.wait_for("bar", 2, within_s=_BY_OUR_CLOCK_S)
-            lines = running.lines()
-            assert_nothing_was_missed(running, tmp_path, PAIR)
-        seen = seen_by(lines, NAME, PAIR)
-        truth_of(gateway, tmp_path, PAIR, 500).holds(seen)
+    seen = first_two_bars(tmp_path, clock, PAIR)
     assert opened(seen, "historical")[-1] == "Fri 20:59"
     assert opened(seen, "bar")[:2] == ["Sun 21:15", "Sun 21:16"]
 
 
 @pytest.mark.parametrize("clock", [("2024-06-03T13:12", 120)], indirect=True)
 def test_started_before_the_open_of_monday_a_stock_goes_on_from_friday(tmp_path: Path, clock: RunningClock) -> None:
-    with shared_gateway(tmp_path, clock) as gateway:
-        settings = warmed_node(gateway, tmp_path, eager(STOCK, period=50), connection_timeout_s=_PATIENT)
-        with node(tmp_path, settings, clock) as running:
-            running.wait_for("bar", 2, within_s=_BY_OUR_CLOCK_S)
-            lines = running.lines()
-            assert_nothing_was_missed(running, tmp_path, STOCK)
-        seen = seen_by(lines, NAME, STOCK)
-        truth_of(gateway, tmp_path, STOCK, 500).holds(seen)
+    seen = first_two_bars(tmp_path, clock, STOCK)
     assert opened(seen, "historical")[-1] == "Fri 19:59"
     assert opened(seen, "bar")[:2] == ["Mon 13:30", "Mon 13:31"]
 
