@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+
+import pandas as pd
 
 from bench.lines import Line, best_of, within
 from market_data_pipeline.calendars import partitions_of
@@ -38,8 +41,19 @@ def measure(folder: Path) -> Iterator[Line]:
         catalog.ledger.close()
         return len(found)
 
+    def theirs() -> int:
+        """What a script does: all rows of the ledger in a frame, and each series' dates taken from those of the calendar."""
+        with sqlite3.connect(folder / "catalog" / "ledger.sqlite") as connection:
+            rows = pd.read_sql("SELECT series_id, day FROM sessions", connection)
+        gaps = [len(expected.difference(pd.Index(of_one["day"]))) for _, of_one in rows.groupby("series_id")]
+        if gaps != [3] * _SERIES:
+            raise AssertionError("wrong availability")
+        return len(gaps)
+
+    expected = pd.Index(days)
     work = f"availability, gaps included, of {_SERIES} series of {len(days):,} sessions ({_SERIES * len(days) / 1e6:.2f} million rows)"
-    yield within(work, best_of(3, ask), 1.0)
+    peer = "a script: all rows in a pandas frame, each series' dates taken from the calendar's"
+    yield within(work, best_of(3, ask), 1.0, "the peer counts what is missing: it makes no ranges", peer, best_of(3, theirs))
 
 
 def _days() -> Iterator[int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 from nautilus_trader.model.data import Bar
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
@@ -35,7 +37,8 @@ def measure(folder: Path) -> Iterator[Line]:
     yield _loaded(f"{work} to Bar objects by Nautilus' query", lambda: _query(theirs), "the same on one file", lambda: _query(their_one), None)
     before = _session_s(months), _nautilus_session_s(theirs)
     yield Line("one session of them to Bar objects", before[0], "Nautilus' query with start and end", before[1])
-    yield from _switched(months, Direction.JOIN)
+    by_nautilus = _consolidated(months, folder / "theirs")
+    yield from _switched(months, Direction.JOIN, *by_nautilus)
     if not _bars(months) == _query(theirs) == _query(their_one):
         raise AssertionError("the bars differ")
     work = f"{len(joined(answers)):,} bars of 60 month files"
@@ -66,14 +69,32 @@ def _loaded(work: str, ours: Callable[[], object], peer: str, theirs: Callable[[
     return Line(work, seconds[0], peer, seconds[1]) if times is None else no_slower(work, seconds[0], peer, seconds[1], times)
 
 
-def _switched(catalog: Catalog, direction: Direction) -> Iterator[Line]:
+def _consolidated(session_files: Catalog, root: Path) -> tuple[str, float, str]:
+    """Let Nautilus join a copy of the session files by 30 days; return its name, its seconds, and what must be known of it."""
+    shutil.copytree(session_files.root, root)
+    theirs = ParquetDataCatalog(root)
+    before = len(_query(theirs))
+    began = time.perf_counter()
+    theirs.consolidate_data_by_period(Bar, SERIES.bar_type, pd.Timedelta(days=30))
+    seconds = time.perf_counter() - began
+    files = len(list((root / "data" / "bar" / SERIES.folder).glob("*.parquet")))
+    kept = len(_query(ParquetDataCatalog(root)))
+    return (
+        "Nautilus' consolidate_data_by_period of 30 days, on a copy",
+        seconds,
+        f"the peer: {files:,} files, {kept:,} of {before:,} bars; nothing read back, files removed as it goes",
+    )
+
+
+def _switched(catalog: Catalog, direction: Direction, peer: str = "", peer_s: float | None = None, of_peer: str = "") -> Iterator[Line]:
     """Measure the switch itself, without the wait for readers."""
     began = time.perf_counter()
     done = compact(catalog, SERIES, direction, time.time_ns(), quiet_s=0)
     seconds = time.perf_counter() - began
     assert done is not None
     what = f"{done.files_before:,} files became {done.files_after:,}"
-    yield Line(what, seconds, note=f"{done.bytes_before / 1e6:.1f} MB became {done.bytes_after / 1e6:.1f} MB; each bar read back")
+    note = f"{done.bytes_before / 1e6:.1f} MB became {done.bytes_after / 1e6:.1f} MB; each bar read back"
+    yield Line(what, seconds, peer, peer_s, note=f"{note}; {of_peer}" if of_peer else note)
 
 
 def _columns(catalog: Catalog) -> int:
