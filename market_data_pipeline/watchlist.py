@@ -250,6 +250,11 @@ class Watchlist:
         self.universes: Mapping[str, Universe] = file.universes
         self._definitions = file.instruments
 
+    @property
+    def definitions_file(self) -> Path | None:
+        """The file of instrument definitions that the watchlist names; None if it names none."""
+        return self.path.parent / self._definitions if self._definitions else None
+
     @cached_property
     def definitions(self) -> InstrumentDefinitions | None:
         """The instrument definitions of the file beside the watchlist; None if it names none.
@@ -257,7 +262,7 @@ class Watchlist:
         Raises:
             ConfigurationError: If that file is wrong.
         """
-        return InstrumentDefinitions.read(self.path.parent / self._definitions) if self._definitions else None
+        return InstrumentDefinitions.read(self.definitions_file) if self.definitions_file is not None else None
 
     def finer_of(self, series: Series) -> Series | None:
         """Return the series that a series is derived from in the first universe that has it; None where a source is asked for it, or none has it."""

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,10 +191,17 @@ def require_settings(strategy: StrategySpec, names: Collection[str]) -> None:
     Raises:
         ConfigurationError: Naming them and those that it has; or if the strategy cannot be imported.
     """
+    from nautilus_trader.config import StrategyConfig
+
     _imported(strategy.path)
     known = _fields_of(strategy)
     if unknown := sorted(set(names) - known):
-        raise ConfigurationError(f"{strategy.config_class} has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
+        meant = get_close_matches(unknown[0], known, 1, 0.7)
+        hint = f" Did you mean {meant[0]}?" if meant else ""
+        own = sorted(known - set(StrategyConfig.__struct_fields__))
+        raise ConfigurationError(
+            f"{strategy.config_class} has no {', '.join(unknown)}.{hint} It has: {', '.join(own)}; and what every strategy of Nautilus has."
+        )
 
 
 def _fields_of(strategy: StrategySpec) -> set[str]:

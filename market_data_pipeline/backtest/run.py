@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from market_data_pipeline import __version__
-from market_data_pipeline.backtest.engine import Finished, finished_engine
+from market_data_pipeline.backtest.engine import Finished, finished_engine, require_settings
 from market_data_pipeline.backtest.equity import EquityCurve, equity_curve
 from market_data_pipeline.backtest.evidence import Evidence, SeriesEvidence, gather
 from market_data_pipeline.backtest.reports import plain, statistics_of, tables_of
@@ -73,6 +73,7 @@ def run_backtest(catalog: Catalog, spec: BacktestSpec, output_root: Path, progre
             f"{spec.name} has a grid of {count(len(spec.combinations), 'combination')}, and this runs one backtest. "
             "Run them all: mdp backtest sweep SPEC.yaml (in Dagster: the job backtest_sweep), or leave out grid:."
         )
+    require_settings(spec.strategy, spec.strategy.config)  # before minutes of reading
     tell = progress or _silent
     return run_on(catalog.root, spec, gather(catalog, spec, tell), output_root, tell)
 

@@ -8,6 +8,7 @@ exchange was closed).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 
 from market_data_pipeline.domain.errors import UnknownVenue
@@ -47,8 +48,10 @@ def calendar_name_of_venue(venue: str) -> str:
     try:
         return VENUES[venue]
     except KeyError:
+        meant = get_close_matches(venue, VENUES, 1, 0.6)
+        hint = f" Did you mean {meant[0]}?" if meant else ""
         known = "; ".join(f"{name}: {', '.join(venues)}" for name, venues in _VENUES_OF_CALENDAR.items())
-        raise UnknownVenue(f"No trading calendar is known for the venue {venue!r}. Known venues by calendar: {known}.") from None
+        raise UnknownVenue(f"No trading calendar is known for the venue {venue!r}.{hint} Known venues by calendar: {known}.") from None
 
 
 def check_calendar_name(name: str) -> None:

@@ -54,9 +54,11 @@ def run(
     wanted = spec_of(spec, Typed(strategy, strategy_config, bar_type or [], start, end, balance or [], fetch, allow_gaps, name))
     with place.opened() as stored:
         if wanted.fetch:
+            from market_data_pipeline.backtest.engine import require_settings
             from market_data_pipeline.cli.backtest_fetching import fetch_for_backtest
             from market_data_pipeline.cli.deriving import watchlist_of
 
+            require_settings(wanted.strategy, wanted.strategy.config)  # before anybody is asked
             fetch_for_backtest(stored, wanted, watchlist_of(place))
         with steps() as progress:
             outcome = run_backtest(stored, wanted, results_folder(place, results), progress)

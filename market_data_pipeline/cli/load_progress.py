@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from market_data_pipeline.cli.progress import Meter
 from market_data_pipeline.cli.rendering.checks import title
-from market_data_pipeline.cli.rendering.plans import free_now, plan_words, together_words
+from market_data_pipeline.cli.rendering.plans import plan_words, together_words
 from market_data_pipeline.cli.words import count
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.pacing_budget import Budget
@@ -49,7 +49,7 @@ class LoadMeter:
             case Prepared():
                 self._prepared.append(event)
                 if self._run is Run.STORE:
-                    self._meter.line(f"{name}: {plan_words(event, free_now(self._budget()) if event.missing else 0)}")
+                    self._meter.line(f"{name}: {plan_words(event, self._budget() if event.missing else None)}")
                 self._tell_total()
             case Planned():
                 self._bars, self._done, self._total, self._ends_at = 0, 0, event.plan.sessions, time.monotonic() + event.plan.seconds

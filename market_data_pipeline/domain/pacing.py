@@ -102,16 +102,10 @@ class PacingProfile:
         """Return the rules that bars of a length follow."""
         return self.small if self.large is None or bar_seconds < self.large_from_s else self.large
 
-    def seconds_for(self, requests: int, bar_seconds: int, left: int = 0) -> float:
-        """Return how long `requests` for bars of a length take at the rate of the rules.
-
-        Args:
-            requests: How many.
-            bar_seconds: Length of the bars.
-            left: Requests that may go at once.
-        """
+    def seconds_for(self, requests: int, bar_seconds: int) -> float:
+        """Return how long so many requests for bars of a length take at the rate of the rules: 312 take 52 minutes."""
         rules = self.rules_of(bar_seconds)
-        return max(0, requests - left) * rules.window_s / rules.requests
+        return requests * rules.window_s / rules.requests
 
     @cached_property
     def windows(self) -> tuple[WindowRule, ...]:

@@ -20,6 +20,8 @@ class RuleUse:
         limit: Weight allowed.
         window_s: Seconds of the window.
         next_s: Seconds until one more may go by this rule; 0 for at once.
+        frees_s: Seconds until each used place is free again, rising; as many as are used.
+        bars_from_s: Length of the shortest bars that it counts.
     """
 
     what: str
@@ -27,11 +29,19 @@ class RuleUse:
     limit: int
     window_s: float
     next_s: float
+    frees_s: tuple[float, ...] = ()
+    bars_from_s: int = 0
 
     @property
     def left(self) -> int:
         """What may go at once."""
         return max(0, self.limit - self.used)
+
+    def seconds_until(self, requests: int) -> float:
+        """Return in how many seconds the last of so many more may go, if nobody else asks; each takes the place that is free first."""
+        windows, place = divmod(max(requests, 1) - 1, self.limit)
+        held = place - (self.limit - self.used)
+        return windows * self.window_s + (self.frees_s[held] if held >= 0 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,10 @@ class Budget:
         """Return what may go at once of the first rule whose name begins with `what`."""
         return next((use.left for use in self.uses if use.what.startswith(what)), 0)
 
+    def use_for(self, bar_seconds: int) -> RuleUse:
+        """Return how much is used of the rule that counts requests for bars of a length."""
+        return [use for use in self.uses if use.what.startswith("requests") and use.bars_from_s <= bar_seconds][-1]
+
 
 def uses_of(profile: PacingProfile, past: Sequence[PastRequest], now_ns: int) -> tuple[RuleUse, ...]:
     """Return how much is used of each rule that all requests of an account share."""
@@ -94,5 +108,6 @@ def uses_of(profile: PacingProfile, past: Sequence[PastRequest], now_ns: int) ->
             places = rule.places(past, now_ns)
             used = sum(weight for _, weight in places)
             next_ns = free_at(places, used + 1 - rule.limit, now_ns, rule.counted_ns) - now_ns
-            found.append(RuleUse(rule.what, used, rule.limit, rule.window_ns / NANOSECONDS, next_ns / NANOSECONDS))
+            frees_s = tuple((until_ns - now_ns) / NANOSECONDS for until_ns, weight in places for _ in range(weight))
+            found.append(RuleUse(rule.what, used, rule.limit, rule.window_ns / NANOSECONDS, next_ns / NANOSECONDS, frees_s, rule.bars_from_s))
     return tuple(found)

@@ -121,24 +121,24 @@ def halved(request: PlannedRequest, partitions: Partitions) -> list[PlannedReque
     ]
 
 
-def estimate(plan: Sequence[PlannedRequest], partitions: Partitions, profile: PacingProfile, left: int = 0) -> RequestPlan:
+def estimate(plan: Sequence[PlannedRequest], partitions: Partitions, profile: PacingProfile) -> RequestPlan:
     """Return what a plan would take: requests, time at the rate of the pacing rules, and bars and bytes at most.
 
     Args:
         plan: The requests.
         partitions: The partitions they were planned for.
         profile: The pacing rules.
-        left: Requests that may go at once (`Budget.left()`). With 0, the time is one that can be promised: 312 requests take 52 minutes.
     """
     if not plan:
         return RequestPlan(0, 0.0, 0)
-    seconds = max(profile.seconds_for(len(plan), bar_seconds(partitions.spec), left), len(plan) * _ANSWER_S)
+    length_s = bar_seconds(partitions.spec)
+    seconds = max(profile.seconds_for(len(plan), length_s), len(plan) * _ANSWER_S)
     sessions = sorted({date for request in plan for date in request.sessions})
     bars = len(sessions)
     if not partitions.spec.is_daily_or_longer:
         layout = _Layout(partitions, plan[0].hours, plan[-1].end_ns)
         bars = int(layout.bars(_positions_of(partitions, sessions)).sum())
-    return RequestPlan(len(plan), seconds, len(sessions), bars, bars * _BYTES_A_BAR)
+    return RequestPlan(len(plan), seconds, len(sessions), bars, bars * _BYTES_A_BAR, length_s)
 
 
 def reach_of_one_request(partitions: Partitions, before: int, sizes: RequestSizes, hours: str = "all") -> int:

@@ -50,6 +50,7 @@ class RequestPlan:
         sessions: Sessions the plan covers.
         bars: Estimated bars, at most; 0 where that cannot be said.
         size_bytes: Estimated size on disk; 0 where that cannot be said.
+        bar_seconds: Length of the bars, by which requests to a broker are counted; 0 where nobody counts.
     """
 
     requests: int
@@ -57,6 +58,7 @@ class RequestPlan:
     sessions: int
     bars: int = 0
     size_bytes: int = 0
+    bar_seconds: int = 0
 
 
 class NewsKind(StrEnum):

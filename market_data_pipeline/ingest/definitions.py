@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ DEFAULT_FILE = Path("instruments.yaml")
 
 @dataclass(frozen=True)
 class Definitions:
-    """The definitions that are in force, and the file that gives them (a watchlist that names one counts as it); None where there is none."""
+    """The definitions that are in force, and the file that gives them; None where there is none."""
 
     file: Path | None
     content: InstrumentDefinitions | None
@@ -37,9 +38,9 @@ class Definitions:
         if given is None and watchlist is not None:
             from market_data_pipeline.watchlist import read_watchlist
 
-            content = read_watchlist(watchlist).definitions
-            if content is not None:
-                return cls(watchlist, content)
+            named = read_watchlist(watchlist)
+            if named.definitions is not None:
+                return cls(named.definitions_file, named.definitions)
         file = given or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
         if file is None:
             return cls(None, None)
@@ -65,8 +66,10 @@ class Definitions:
         if instrument_id in self.ids or iso_pair(instrument_id) is not None:
             return define(instrument_id, self.content)
         where = f"in {self.file}" if self.file is not None else "in the catalog, and no file of definitions was given"
+        meant = get_close_matches(instrument_id, self.ids, 1, 0.7)
+        hint = f" Did you mean {meant[0]}?" if meant else ""
         raise InstrumentNotFound(
-            f"There is no definition of {instrument_id} {where}. Write one, with its true values, into the file of instruments "
+            f"There is no definition of {instrument_id} {where}.{hint} Write one, with its true values, into the file of instruments "
             f"that the watchlist names, or into one that you name with --instruments YAML:\n\n"
             f"{yaml_example(instrument_id)}"
         )

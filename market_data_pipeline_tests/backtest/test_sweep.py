@@ -157,7 +157,7 @@ def test_another_strategy_file_is_another_sweep(catalog: Catalog, tmp_path: Path
 
 def test_what_cannot_be_swept_is_refused_before_anything_is_made(catalog: Catalog, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    with pytest.raises(ConfigurationError, match=r"has no fast_perod\. It has: .*fast_period"):
+    with pytest.raises(ConfigurationError, match=r"has no fast_perod\. Did you mean fast_period\? It has: .*slow_period"):
         prepared(catalog, results, grid={"fast_perod": [5]})
     with pytest.raises(UsageError, match="has no grid, so there is nothing to sweep"):
         prepared(catalog, results, grid=None)

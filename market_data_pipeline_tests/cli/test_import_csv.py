@@ -216,6 +216,8 @@ def test_a_file_that_may_not_be_read(mdp: Mdp, root: Path) -> None:
     [
         (["--instrument", "AAPL"], 2, "'AAPL' is not an instrument id"),
         (["--instrument", "AAPL.NOWHERE"], 2, "No trading calendar is known for the venue 'NOWHERE'"),
+        (["--instrument", "AAPL.NSDQ"], 2, "No trading calendar is known for the venue 'NSDQ'. Did you mean NASDAQ?"),
+        (["--instrument", "AAPLE.NASDAQ"], 1, "There is no definition of AAPLE.NASDAQ in aapl.yaml. Did you mean AAPL.NASDAQ?"),
         (["--bar", "1-MINUTES-LAST"], 2, "'1-MINUTES-LAST' is not a bar spec"),
         (["--layout", "metatrader9"], 2, "No CSV layout is called 'metatrader9'. There are: generic"),
         (["--timezone", "New York"], 2, "'New York' is no IANA time zone"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from pathlib import Path
@@ -100,6 +101,18 @@ def test_a_dry_run_under_ibkrs_rules_tells_how_long_it_takes_and_what_may_go_at_
     ended = mdp("load", *AAPL, "--start", "2024-01-01", "--end", "2024-04-02", "--dry-run", "--catalog", root)
     assert "63 requests for 63 sessions" in ended.out
     assert "about 10 min 30 s at IBKR's rate\n  the first 60 may go at once\n" in ended.out
+
+
+def test_the_time_that_is_told_waits_for_the_places_that_were_used_just_now(
+    mdp: Mdp, root: Path, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three requests, and 58 more: the last of these waits until the first three count no more, ten minutes after they were sent."""
+    monkeypatch.setenv("IB_PACING", "strict")
+    mdp("load", *AAPL, "--start", "2024-01-02", "--end", "2024-01-04", "--catalog", root)
+    ended = mdp("load", *AAPL, "--start", "2024-01-02", "--end", "2024-03-28", "--dry-run", "--catalog", root)
+    told = re.search(r"58 requests for 58 sessions, .*, about (9|10) min( \d+ s)? at IBKR's rate\n  the first 57 may go at once\n", ended.out)
+    assert told is not None, ended.out
+    assert told[0].find("about 9 min 40 s") < 0, "58 requests, one every ten seconds: as if nobody had asked"
 
 
 def test_a_dry_run_with_nothing_to_ask_says_so_and_names_no_next_command(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:

@@ -167,7 +167,6 @@ def test_scaled_rules_keep_their_counts_and_a_delay_that_processes_need() -> Non
 
 def test_312_requests_take_52_minutes() -> None:
     assert STRICT.seconds_for(312, 60) == 52 * 60
-    assert STRICT.seconds_for(312, 60, left=60) == 42 * 60
     assert RELAXED.seconds_for(600, 60) == 600
     assert RELAXED.seconds_for(600, 30) == 6_000
 
@@ -178,6 +177,23 @@ def test_use_of_each_shared_rule_is_told() -> None:
     assert (uses["requests for bars from 60 s"].used, uses["requests for bars from 60 s"].limit) == (45, 600)
     assert (uses["messages"].used, uses["messages"].next_s) == (10, 0)
     assert next(use.next_s for use in uses_of(STRICT, others(60, 30), NOW)) == pytest.approx(571.2)
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds"),
+    [
+        (6, 0),
+        (7, 171.2),  # when the first 54 leave: sent 430 s ago, one second of delay and a margin after ten minutes
+        (60, 171.2),
+        (61, 600),
+        (66, 600),
+        (67, 771.2),
+    ],
+)
+def test_the_last_of_some_requests_goes_when_the_places_of_others_are_free(requests: int, seconds: float) -> None:
+    (use, *_) = uses_of(STRICT, others(54, 430), NOW)
+    assert use.left == 6
+    assert use.seconds_until(requests) == pytest.approx(seconds)
 
 
 @st.composite

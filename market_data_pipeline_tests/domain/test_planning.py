@@ -271,8 +271,6 @@ def test_the_time_is_told_at_the_rate_of_the_rules() -> None:
     partitions = stocks("1-MINUTE-LAST")
     plan = plan_requests(partitions, between(partitions, "2023-01-01", "2024-03-31")[:312], DOCUMENTED)
     assert (len(plan), estimate(plan, partitions, STRICT).seconds) == (312, 52 * 60)
-    assert estimate(plan, partitions, STRICT, left=60).seconds == 42 * 60
-    assert estimate(plan, partitions, STRICT, left=1_000).seconds == 156
     assert estimate(plan, partitions, STRICT).bars == 312 * 13 * 60
 
 

@@ -10,7 +10,7 @@ from market_data_pipeline.cli.loading import Done
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.rendering.checks import title
 from market_data_pipeline.cli.rendering.definitions import change_line, change_to_json
-from market_data_pipeline.cli.rendering.plans import free_now, plan_to_json, plan_words, together_words
+from market_data_pipeline.cli.rendering.plans import plan_to_json, plan_words, together_words
 from market_data_pipeline.cli.words import count, duration, listed
 from market_data_pipeline.domain.pacing_budget import Budget
 from market_data_pipeline.domain.sessions import SessionRange
@@ -33,7 +33,7 @@ def lines(done: Done, command: Callable[..., str], budget: Callable[[], Budget])
     """
     asking = [outcome.told.plan for outcome in done.outcomes if done.run is Run.DRY and outcome.prepared is not None and outcome.told.missing]
     left = budget() if asking else None
-    text = [line for outcome in done.outcomes for line in _outcome(outcome, 0 if left is None else free_now(left))]
+    text = [line for outcome in done.outcomes for line in _outcome(outcome, left)]
     text += [f"{paint(name, 'bold')}: {paint('failed', 'red')}: {error}" for name, error in done.not_found]
     if len(done.outcomes) + len(done.not_found) > 1:
         text.append(_sum(done))
@@ -42,14 +42,14 @@ def lines(done: Done, command: Callable[..., str], budget: Callable[[], Budget])
     return [*text, *_next(done, command)]
 
 
-def _outcome(outcome: Outcome, free: int) -> list[str]:
+def _outcome(outcome: Outcome, budget: Budget | None) -> list[str]:
     name = paint(title(outcome.series), "bold")
     if outcome.report is not None and outcome.prepared is not None:
         return [f"{name}: {_span(outcome.prepared)}, {_verdict(outcome)}", *_report(outcome.prepared, outcome.report)]
     if outcome.error is not None:
         return [f"{name}: {paint('failed', 'red')}: {outcome.error}"]
     assert outcome.prepared is not None
-    return [f"Dry run, nothing was stored; it would be: {name}: {_span(outcome.prepared)}", f"  {plan_words(outcome.prepared, free)}"]
+    return [f"Dry run, nothing was stored; it would be: {name}: {_span(outcome.prepared)}", f"  {plan_words(outcome.prepared, budget)}"]
 
 
 def _span(prepared: Prepared) -> str:

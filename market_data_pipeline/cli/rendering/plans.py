@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 from market_data_pipeline.cli.output import Json
 from market_data_pipeline.cli.words import count, duration, size
-from market_data_pipeline.domain.pacing_budget import Budget
+from market_data_pipeline.domain.pacing_budget import Budget, RuleUse
 from market_data_pipeline.domain.source import RequestPlan
 from market_data_pipeline.ingest.from_broker import Prepared
 
 
-def plan_words(prepared: Prepared, free: int = 0) -> str:
+def plan_words(prepared: Prepared, budget: Budget | None = None) -> str:
     """Return what a load takes: `312 requests for 312 sessions, at most 121,680 bars, about 1.7 MB, about 52 min at IBKR's rate`.
 
     Args:
         prepared: The load.
-        free: Requests that may go at once; where those are enough, nothing waits for IBKR's rate, and it is not told.
+        budget: What pacing still allows; where that is enough, nothing waits for IBKR's rate, and it is not told.
     """
     if not prepared.missing:
         return "nothing to ask for: all is stored" if prepared.sessions else "nothing to ask for"
     sessions = f" for {count(len(prepared.missing), 'session')}"
-    return total_words([prepared.plan], sessions, free)
+    return total_words([prepared.plan], sessions, budget)
 
 
-def total_words(plans: Sequence[RequestPlan], sessions: str = "", free: int = 0) -> str:
+def total_words(plans: Sequence[RequestPlan], sessions: str = "", budget: Budget | None = None) -> str:
     """Return what several loads take together, as `plan_words` does of one."""
     requests = sum(plan.requests for plan in plans)
     bars, stored = sum(plan.bars for plan in plans), sum(plan.size_bytes for plan in plans)
@@ -33,27 +33,47 @@ def total_words(plans: Sequence[RequestPlan], sessions: str = "", free: int = 0)
         parts.append(f"at most {count(bars, 'bar')}")
     if stored:
         parts.append(f"about {size(stored)}")
-    if requests > free:
-        parts.append(f"about {duration(round(sum(plan.seconds for plan in plans)))} at IBKR's rate")
+    if budget is None or requests > _free(plans, budget):
+        parts.append(f"about {duration(round(_seconds(plans, budget)))} at IBKR's rate")
     return ", ".join(parts)
 
 
 def together_words(plans: Sequence[RequestPlan], budget: Budget) -> str:
-    """Return what several loads take together, and how many of their requests may go at once; of one only that."""
-    total = f"together: {total_words(plans, free=free_now(budget))}; " if len(plans) > 1 else ""
-    return f"{total}{free_words(sum(plan.requests for plan in plans), budget)}"
+    """Return what several loads take together, and how many of their requests need not wait for a place in the window of IBKR's rate."""
+    total = f"together: {total_words(plans, budget=budget)}; " if len(plans) > 1 else ""
+    return f"{total}{_free_words(plans, budget)}"
 
 
-def free_now(budget: Budget) -> int:
-    """Return how many requests may go at once."""
-    return 0 if budget.next_s else budget.left()
+def _by_rule(plans: Sequence[RequestPlan], budget: Budget) -> dict[RuleUse, list[RequestPlan]]:
+    """Return the plans by the rule that counts their requests."""
+    found: dict[RuleUse, list[RequestPlan]] = {}
+    for plan in plans:
+        found.setdefault(budget.use_for(plan.bar_seconds), []).append(plan)
+    return found
 
 
-def free_words(requests: int, budget: Budget) -> str:
-    """Return how many requests of a load need not wait for a place in the window of IBKR's rate."""
-    free = free_now(budget)
+def _free(plans: Sequence[RequestPlan], budget: Budget) -> int:
+    """Return how many of the requests may go at once."""
+    if budget.refused_s:
+        return 0
+    return sum(min(use.left, sum(plan.requests for plan in counted)) for use, counted in _by_rule(plans, budget).items())
+
+
+def _seconds(plans: Sequence[RequestPlan], budget: Budget | None) -> float:
+    """Return what the loads take one after the other: at the rate, and not before the places that others hold now are free."""
+    if budget is None:
+        return sum(plan.seconds for plan in plans)
+    return sum(
+        max(sum(plan.seconds for plan in counted), use.seconds_until(sum(plan.requests for plan in counted)), budget.refused_s)
+        for use, counted in _by_rule(plans, budget).items()
+    )
+
+
+def _free_words(plans: Sequence[RequestPlan], budget: Budget) -> str:
+    requests, free = sum(plan.requests for plan in plans), _free(plans, budget)
     if not free:
-        return f"the first request may go in {duration(round(budget.next_s))}"
+        wait_s = max(budget.refused_s, min(use.next_s for use in _by_rule(plans, budget)))
+        return f"the first request may go in {duration(max(1, round(wait_s)))}"
     if requests <= free:
         return "all of them may go at once" if requests > 1 else "it may go at once"
     return f"the first {free:,} may go at once" if free > 1 else "the first may go at once"

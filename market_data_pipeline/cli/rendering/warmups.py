@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from market_data_pipeline.cli.endings import error_to_json
 from market_data_pipeline.cli.output import Json, paint
 from market_data_pipeline.cli.rendering.checks import title
-from market_data_pipeline.cli.rendering.plans import free_now, together_words, total_words
+from market_data_pipeline.cli.rendering.plans import together_words, total_words
 from market_data_pipeline.cli.warming import Warmed
 from market_data_pipeline.cli.words import count, duration, iso, listed, utc
 from market_data_pipeline.domain.pacing_budget import Budget
@@ -27,7 +27,7 @@ def lines(warmed: Sequence[Warmed], budget: Callable[[], Budget], command: str) 
     """
     asking = [one.plan.request_plan for one in warmed if one.plan is not None and one.history is None and one.plan.missing]
     left = budget() if asking else None
-    text = [line for one in warmed for line in _one(one, 0 if left is None else free_now(left))]
+    text = [line for one in warmed for line in _one(one, left)]
     if len(warmed) > 1:
         ready = sum(one.enough for one in warmed)
         text.append(f"{count(len(warmed), 'series', 'series')}, {ready:,} ready before the first live bar")
@@ -37,14 +37,14 @@ def lines(warmed: Sequence[Warmed], budget: Callable[[], Budget], command: str) 
     return text
 
 
-def _one(one: Warmed, free: int) -> list[str]:
+def _one(one: Warmed, budget: Budget | None) -> list[str]:
     if one.error is not None:
         return [f"{paint(one.name, 'bold')}: {paint('failed', 'red')}: {one.error}"]
     assert one.plan is not None
-    return _history(one.plan, one.history) if one.history is not None else _plan(one.plan, free)
+    return _history(one.plan, one.history) if one.history is not None else _plan(one.plan, budget)
 
 
-def _plan(plan: WarmUpPlan, free: int) -> list[str]:
+def _plan(plan: WarmUpPlan, budget: Budget | None) -> list[str]:
     name, need = paint(title(plan.series), "bold"), _needed(plan.needed, plan.wanted)
     if plan.enough_stored and not plan.missing:
         verdict = f"{paint('ready', 'green')} from the catalog alone"
@@ -55,7 +55,7 @@ def _plan(plan: WarmUpPlan, free: int) -> list[str]:
     text = [f"{name}: {verdict}: {plan.expected:,} of {need}, {plan.hours} hours", f"  at {utc(plan.now_ns)}: {_stored(plan)}"]
     if plan.missing:
         sessions = f" for {count(len(plan.missing), 'session')} ({listed(plan.missing, _LISTED)})"
-        text.append(f"  would be asked: {total_words([plan.request_plan], sessions, free)}")
+        text.append(f"  would be asked: {total_words([plan.request_plan], sessions, budget)}")
     return [*text, *(f"  why: {reason}" for reason in plan.reasons), f"  {_naturally(plan)}"]
 
 

@@ -8,10 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.domain.coverage import SessionAnswer
 from market_data_pipeline.domain.errors import RequestTimedOut, SourceError, SourceUnavailable
+from market_data_pipeline.domain.pacing_budget import RuleUse
 from market_data_pipeline.domain.planning import PlannedRequest, halved, plan_requests
 from market_data_pipeline.domain.request_sizes import RequestSizes, bar_seconds
 from market_data_pipeline.domain.sessions import date_of
@@ -32,6 +34,7 @@ Told = SessionAnswer | SessionFailure | SourceNews
 
 _ASKINGS = 4  # a session that says something else each time is not believed
 _ROUNDS_OF_SILENCE = 2  # of all that are under way at once
+_ANSWERS_SEEN = 20  # of which the usual time between two is taken
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,9 @@ class Fetch:
         self._now_ns = 0
         self._plan: list[PlannedRequest] = []
         self._done = 0
-        self._free_at_start = 0
-        self._started = time.monotonic()
+        self._use: RuleUse | None = None
+        self._looked_at = time.monotonic()
+        self._between = deque[float](maxlen=_ANSWERS_SEEN)
         self._rounded = 0
         self._silent_in_a_row = 0
 
@@ -91,7 +95,7 @@ class Fetch:
         # Bars that close later than this are never taken, even where an answer comes so much later that it has them.
         self._now_ns = await (await self._asker.link(self._news)).gateway_time_ns()
         self._plan = plan_requests(self._partitions, self._asked.sessions, self._request.sizes, self._now_ns, self._request.hours)
-        self._free_at_start = await self._asker.permits.left(bar_seconds(self._asked.series.spec))
+        await self._look_at_pacing()
         waiting = deque(sorted(set(self._asked.sessions)))
         last = {date: number for number, request in enumerate(self._plan) for date in request.sessions}
         under_way: deque[asyncio.Task[RawBars]] = deque()
@@ -110,6 +114,7 @@ class Fetch:
                     failed |= dict.fromkeys(request.sessions, str(error))
                     self._give_up_if_dead(error)
                 self._done += 1
+                await self._look_at_pacing()
                 ready = [date for date in request.sessions if last[date] == number]
                 if ready:
                     await self._finish(ready, RawBars.joined(parts), failed, waiting)
@@ -280,10 +285,22 @@ class Fetch:
     def _date(self, position: int) -> dt.date:
         return date_of(self._partitions.days[position])
 
+    async def _look_at_pacing(self) -> None:
+        """Note when the requests that are left may go, by all that anybody asked until now, and how long the newest answer took to come."""
+        now = time.monotonic()
+        if self._use is not None:
+            self._between.append(now - self._looked_at)
+        self._looked_at = now
+        self._use = await self._asker.permits.use_for(bar_seconds(self._asked.series.spec))
+
     def _seconds_left(self) -> float | None:
-        """Estimate the rest: at the rate so far, but not faster than pacing allows."""
-        left = len(self._plan) - self._done
-        free = max(0, self._free_at_start - self._news.requests)
-        at_pace = self._asker.permits.profile.seconds_for(left, bar_seconds(self._asked.series.spec), free)
-        so_far = (time.monotonic() - self._started) / self._done * left if self._done else 0.0
-        return max(at_pace, so_far)
+        """Estimate the rest: answers as they came of late, but no sooner than pacing lets the last request go.
+
+        By the median, because one wait of minutes for the rate says nothing of the next answer.
+        """
+        if self._use is None:
+            return None
+        unasked = len(self._plan) - self._news.requests
+        goes_in = self._use.seconds_until(unasked) - (time.monotonic() - self._looked_at) if unasked > 0 else 0.0
+        usually = median(self._between) if self._between else 0.0
+        return max(goes_in, usually * (len(self._plan) - self._done))

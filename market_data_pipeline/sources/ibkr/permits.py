@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from market_data_pipeline.domain.pacing import Grant, PacingProfile, Wait
-from market_data_pipeline.domain.pacing_budget import Budget
+from market_data_pipeline.domain.pacing_budget import Budget, RuleUse
 from market_data_pipeline.domain.pacing_windows import PacedRequest
 from market_data_pipeline.domain.source import NewsKind
 from market_data_pipeline.pacing import PacingTable, read_profile
@@ -50,12 +50,10 @@ class Permits:
         """Return what is left of the account's requests. Blocks for a moment; not for the event loop."""
         return self._thread.submit(self._budget).result()
 
-    async def left(self, bar_seconds: int) -> int:
-        """Return how many requests for bars of a length may go at once."""
+    async def use_for(self, bar_seconds: int) -> RuleUse:
+        """Return how much is used of the rule that counts requests for bars of a length."""
         budget = await asyncio.wrap_future(self._later(self._budget))
-        small = self.profile.large is None or bar_seconds < self.profile.large_from_s
-        uses = [use for use in budget.uses if use.what.startswith("requests")]
-        return uses[0 if small else -1].left
+        return budget.use_for(bar_seconds)
 
     async def grant(self, request: PacedRequest, news: News, what: str) -> Grant:
         """Wait until a request may go, telling each wait."""
