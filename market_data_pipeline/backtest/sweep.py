@@ -66,13 +66,7 @@ class Sweep:
 
     def finished(self) -> dict[int, Row]:
         """Return the combinations that have a result, by their number, from 0."""
-        wanted = {self.spec.with_settings(values).fingerprint(): i for i, values in enumerate(self.spec.combinations)}
-        rows = {}
-        for result in list_results(self.runs):
-            number = wanted.get(str(result.passport["spec_fingerprint"]))
-            if number is not None:
-                rows[number] = row_of(self.spec.combinations[number], result)
-        return rows
+        return finished_rows(self.spec, self.runs)
 
 
 @dataclass(frozen=True)
@@ -152,6 +146,17 @@ def run_sweep(sweep: Sweep, processes: int) -> Generator[Combined, None, list[Ro
         table = _whole(sweep, rows)
         write_table(sweep.folder, sweep.spec, table)
     return table
+
+
+def finished_rows(spec: BacktestSpec, runs: Path) -> dict[int, Row]:
+    """Return the combinations of a spec's grid that have a result below `runs`, by their number, from 0."""
+    wanted = {spec.with_settings(values).fingerprint(): i for i, values in enumerate(spec.combinations)}
+    rows = {}
+    for result in list_results(runs):
+        number = wanted.get(str(result.passport["spec_fingerprint"]))
+        if number is not None:
+            rows[number] = row_of(spec.combinations[number], result)
+    return rows
 
 
 def run_combination(sweep: Sweep, number: int) -> Row:

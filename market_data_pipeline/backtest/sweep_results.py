@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from market_data_pipeline.backtest.results import BacktestResult, find_result, list_results, load_result
-from market_data_pipeline.backtest.sweep import SWEEP_FILE
+from market_data_pipeline.backtest.results import TEMPORARY_PREFIX, BacktestResult, find_result, list_results, load_result
+from market_data_pipeline.backtest.spec import BacktestSpec
+from market_data_pipeline.backtest.sweep import SWEEP_FILE, finished_rows
 from market_data_pipeline.backtest.sweep_table import FINISHED, MAP, TABLE, Row, best_first, read_rows
 from market_data_pipeline.domain.errors import BacktestError
 
@@ -21,7 +22,7 @@ class KeptSweep:
     Attributes:
         folder: Its folder, whose name is its id.
         about: What is swept, on which bars.
-        rows: A row for each combination; none where it was killed before it wrote its table.
+        rows: A row for each combination, in the grid's order.
     """
 
     folder: Path
@@ -46,8 +47,7 @@ class KeptSweep:
     @property
     def outcomes(self) -> Counter[str]:
         """How many combinations are `finished`, `failed`, `not run`."""
-        found = Counter(row.outcome for row in self.rows)
-        return found or Counter({"not run": int(self.about["combinations"])})
+        return Counter(row.outcome for row in self.rows)
 
     @property
     def best(self) -> Row | None:
@@ -82,10 +82,22 @@ def load_sweep(folder: Path) -> KeptSweep:
     """
     try:
         about = json.loads((folder / SWEEP_FILE).read_bytes())
-        rows = read_rows(folder, [*about["spec"]["grid"]]) if (folder / TABLE).is_file() else []
+        rows = _rows(folder, about["spec"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BacktestError(f"{folder} holds no readable sweep: {error}. List them: mdp backtest list") from None
     return KeptSweep(folder, about, tuple(rows))
+
+
+def _rows(folder: Path, described: dict[str, Any]) -> list[Row]:
+    """Return the rows of the table; where the sweep was killed before it wrote it, results that are there count instead."""
+    table = read_rows(folder, [*described["grid"]]) if (folder / TABLE).is_file() else []
+    results = sum(one.is_dir() and not one.name.startswith(TEMPORARY_PREFIX) for one in (folder / "runs").iterdir())
+    if table and results == sum(row.outcome == FINISHED for row in table):
+        return table
+    spec = BacktestSpec.model_validate(described)
+    finished = finished_rows(spec, folder / "runs")
+    before = table or [Row.not_run(values) for values in spec.combinations]
+    return [finished.get(i, row) for i, row in enumerate(before)]
 
 
 def find_kept(root: Path, wanted: str) -> BacktestResult | KeptSweep:

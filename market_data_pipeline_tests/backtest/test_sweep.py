@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from market_data_pipeline.backtest import BacktestResult, BacktestSpec, list_results, run_backtest
-from market_data_pipeline.backtest.sweep import Sweep, prepare_sweep, run_sweep
+from market_data_pipeline.backtest.sweep import Sweep, keep_table, prepare_sweep, run_combination, run_sweep
 from market_data_pipeline.backtest.sweep_results import KeptSweep, find_kept, list_sweeps
 from market_data_pipeline.backtest.sweep_table import Row
 from market_data_pipeline.catalog import Catalog
@@ -123,6 +123,19 @@ def test_stopped_early_whole_results_stay_and_the_rest_is_run_later(catalog: Cat
     assert not list(sweep.runs.glob(".running-*"))
     assert [row.outcome for row in ran(prepared(catalog, tmp_path, grid=sweep.spec.grid))] == ["finished"] * 4
     assert len(list_results(sweep.runs)) == 4
+
+
+@pytest.mark.parametrize("table", ["before all", "missing"])
+def test_what_has_run_is_told_where_a_kill_left_an_older_table_or_none(catalog: Catalog, tmp_path: Path, table: str) -> None:
+    sweep = prepared(catalog, tmp_path, grid={"fast_period": [5, 6, 7], "slow_period": [40]})
+    if table == "before all":
+        keep_table(sweep, {})
+    run_combination(sweep, 0)
+    run_combination(sweep, 2)
+    [kept] = list_sweeps(tmp_path)
+    assert [row.outcome for row in kept.rows] == ["finished", "not run", "finished"]
+    assert kept.best is not None
+    assert kept.best.numbers["change"] is not None
 
 
 def test_the_death_of_a_process_is_a_row(catalog: Catalog, tmp_path: Path) -> None:
