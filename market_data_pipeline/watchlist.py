@@ -132,7 +132,15 @@ def _kind_of_source(value: object) -> str:
     return "csv" if isinstance(value, Mapping | CsvFiles) else IBKR
 
 
-Source = Annotated[Annotated[CsvFiles, Tag("csv")] | Annotated[Literal["ibkr"], Tag(IBKR)], Discriminator(_kind_of_source)]
+def _known_source(value: object) -> object:
+    if isinstance(value, Mapping | CsvFiles) or value == IBKR:
+        return value
+    raise ValueError(f"{value!s:.40} is no source known here. Write {IBKR}, or below it csv: with the path of files (docs/csv.md)")
+
+
+Source = Annotated[
+    Annotated[CsvFiles, Tag("csv")] | Annotated[Literal["ibkr"], Tag(IBKR)], Discriminator(_kind_of_source), BeforeValidator(_known_source)
+]
 
 
 class Universe(Section):

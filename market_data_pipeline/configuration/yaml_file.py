@@ -10,12 +10,10 @@ from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
-from market_data_pipeline.configuration.known_keys import close_key
+from market_data_pipeline.configuration.mistakes import Key, known_part, mistake_lines
 from market_data_pipeline.domain.errors import ConfigurationError
 
-Key = str | int
 _SHOWN = 8
 _DEEPEST = 40
 # Aliases of aliases unfold without end; no configuration has as many values as this.
@@ -146,7 +144,7 @@ def mistakes_in[M: BaseModel](text: str, name: str, model: type[M]) -> list[str]
     except ConfigurationError as error:
         return [str(error)]
     except ValidationError as error:
-        return _lines(error, model, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
+        return mistake_lines(error, model, lambda loc, missing: _origin(name, places, loc, missing=missing), places.texts)
     return []
 
 
@@ -167,26 +165,9 @@ def validated[M: BaseModel](
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        mistakes = _lines(error, model, origin, texts or {})
+        mistakes = mistake_lines(error, model, origin, texts or {})
     more = [f"… and {len(mistakes) - _SHOWN} more"] if len(mistakes) > _SHOWN else []
     raise ConfigurationError("\n".join(mistakes[:_SHOWN] + more))
-
-
-def _lines(
-    error: ValidationError, model: type[BaseModel], origin: Callable[[tuple[Key, ...], bool], str], texts: Mapping[tuple[Key, ...], str]
-) -> list[str]:
-    """Return each mistake in a line. A key that is missing because it was mistyped is told once."""
-    found = error.errors(include_url=False)
-    meant = {mistake["loc"]: close_key(model, mistake["loc"]) for mistake in found if mistake["type"] == "extra_forbidden"}
-    mistyped = {(*loc[:-1], key) for loc, key in meant.items()}
-    lines = []
-    for mistake in found:
-        if mistake["type"] == "missing" and mistake["loc"] in mistyped:
-            continue
-        close = meant.get(mistake["loc"])
-        hint = f". Did you mean {close}?" if close is not None else ""
-        lines.append(f"{origin(mistake['loc'], mistake['type'] == 'missing')}: {_in_words(mistake, texts)}{hint}")
-    return lines
 
 
 def _parse(text: str, name: str) -> tuple[object, _Places]:
@@ -233,40 +214,11 @@ def _walk(node: yaml.Node, path: tuple[Key, ...], places: _Places, name: str) ->
             _walk(value, here, places, name)
 
 
-def _known_part(loc: tuple[Key, ...], lines: Mapping[tuple[Key, ...], int]) -> tuple[Key, ...]:
-    """Return `loc` without what pydantic adds to it: the names of union members."""
-    path: tuple[Key, ...] = ()
-    for part in loc:
-        if (*path, part) in lines:
-            path = (*path, part)
-    return path
-
-
 def _origin(name: str, places: _Places, loc: tuple[Key, ...], *, missing: bool) -> str:
-    path = _known_part(loc, places.lines)
+    path = known_part(loc, places.lines)
     shown = (*path, loc[-1]) if missing else path
     return f"{name}, line {places.lines.get(path, 1)}: {_dotted(shown) or 'the file'}"
 
 
 def _dotted(path: Sequence[Key]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-
-
-def _in_words(mistake: ErrorDetails, texts: Mapping[tuple[Key, ...], str]) -> str:
-    kind, given = mistake["type"], mistake.get("input")
-    if kind == "missing":
-        return "is missing"
-    if kind == "extra_forbidden":
-        return "is no key known here"
-    if kind == "string_type" and not isinstance(given, (str, dict, list, type(None))):
-        written = texts.get(_known_part(mistake["loc"], dict.fromkeys(texts, 0) | _prefixes(texts)), str(given))
-        meant = "false" if given is False else "true" if given is True else f"{type(given).__name__} {given}"
-        return f'must be text, and YAML reads a bare {written} as {meant}. Write it in quotes: "{written}"'
-    if kind == "value_error":
-        return str(mistake["ctx"]["error"]) if "ctx" in mistake else mistake["msg"]
-    message = mistake["msg"][0].lower() + mistake["msg"][1:]
-    return message if isinstance(given, (dict, list)) or given is None else f"{message}, not {given!s:.80}"
-
-
-def _prefixes(texts: Mapping[tuple[Key, ...], str]) -> dict[tuple[Key, ...], int]:
-    return {path[:i]: 0 for path in texts for i in range(1, len(path))}

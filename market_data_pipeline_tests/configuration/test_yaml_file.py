@@ -75,7 +75,16 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_day_that_does_not_exist_is_told_with_its_line(tmp_path: Path) -> None:
-    assert "line 2: start: input should be a valid date" in refusal(tmp_path, "name: a\nstart: 2023-02-29\n")
+    told = "line 2: start: must be a date, YYYY-MM-DD, not 2023-02-29 (day value is outside expected range)"
+    assert told in refusal(tmp_path, "name: a\nstart: 2023-02-29\n")
+
+
+@pytest.mark.parametrize(
+    ("legs", "told"),
+    [("AAPL", "legs: must be a list: [AAPL]"), ("", "legs: must be a list: [A, B], or a line"), ("[AAPL]", "legs[0]: must hold keys of its own")],
+)
+def test_a_value_of_another_shape_is_told_with_the_shape(tmp_path: Path, legs: str, told: str) -> None:
+    assert f"line 2: {told}" in refusal(tmp_path, f"name: a\nlegs: {legs}\n")
 
 
 @pytest.mark.parametrize(

@@ -59,19 +59,19 @@ def test_the_shipped_file_is_right_and_needs_what_the_sample_data_have() -> None
 @pytest.mark.parametrize(
     ("written", "instead", "said"),
     [
-        ("bars: 20", "bars: 0", "line 11: strategies[1].bars: input should be greater than or equal to 1, not 0"),
-        ("bars: 20", 'bars: "20"', "line 11: strategies[1].bars: input should be a valid integer, not 20"),
+        ("bars: 20", "bars: 0", "line 11: strategies[1].bars: must be greater than or equal to 1, not 0"),
+        ("bars: 20", 'bars: "20"', "line 11: strategies[1].bars: must be a valid integer, not 20"),
         ("bars: 20", "bar: 20", "line 11: strategies[1].bar: is no key known here"),
         ("    bars: 260\n", "", "line 4: strategies[0].bars: is missing"),
         ("AAPL.NASDAQ-1-MINUTE-LAST-EXTERNAL", "AAPL.NASDAQ-1-MINUTE-LAST", "line 5: strategies[0].series[0]: 'AAPL.NASDAQ-1-MINUTE-LAST' is not a"),
         ("AAPL.NASDAQ-1", "AAPL.NOWHERE-1", "line 5: strategies[0].series[0]: No trading calendar is known for the venue"),
         ("my.strategies:Fast", "my.strategies.Fast", "line 8: strategies[1].path: 'my.strategies.Fast' names no class. Write module:Class"),
         ("name: fast", "name: slow", "line 2: the file: strategies names slow twice"),
-        ("buffer: 1.5", "buffer: 0.5", "line 2: warm_up.buffer: input should be greater than or equal to 1"),
+        ("buffer: 1.5", "buffer: 0.5", "line 2: warm_up.buffer: must be greater than or equal to 1"),
         ("sources: [catalog]", "sources: [ibkr]", "warm_up: what is prepared before the open is kept in the catalog"),
         ("time_limit_s: 30", "store: false", "warm_up: what is prepared before the open is kept in the catalog"),
         ("strategies:\n", "strategies: []\nmore:\n", "line 3: strategies: is empty: name at least one"),
-        ("sources: [catalog]", "sources: [csv]", "line 2: warm_up.sources[0]: input should be 'catalog' or 'ibkr', not csv"),
+        ("sources: [catalog]", "sources: [csv]", "line 2: warm_up.sources[0]: must be 'catalog' or 'ibkr', not csv"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, written: str, instead: str, said: str) -> None:
