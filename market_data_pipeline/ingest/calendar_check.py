@@ -35,6 +35,7 @@ class CalendarCheck:
         ours: Sessions of ours in the range.
         theirs: Sessions of the broker in the range.
         found: What differs, oldest first.
+        simulated: True where the broker is the simulator, whose differences are invented.
     """
 
     instrument_id: str
@@ -45,6 +46,7 @@ class CalendarCheck:
     ours: int
     theirs: int
     found: tuple[CalendarDifference, ...]
+    simulated: bool = False
 
 
 def check_calendar(gateway: IbkrGateway, instrument_id: str, start: dt.date | None, end: dt.date | None, hours: Hours = Hours.RTH) -> CalendarCheck:
@@ -76,7 +78,7 @@ def check_calendar(gateway: IbkrGateway, instrument_id: str, start: dt.date | No
     if not theirs:
         raise SourceRefused(f"IBKR tells of no session of {name} from {first} to {last}. Was it listed then? mdp ibkr ranges {name}")
     ours = hours_between(calendar, first, last, str(hours))
-    return CalendarCheck(name, calendar, hours, first, last, len(ours), len(theirs), tuple(differences(ours, theirs)))
+    return CalendarCheck(name, calendar, hours, first, last, len(ours), len(theirs), tuple(differences(ours, theirs)), gateway.is_simulated())
 
 
 def write_differences(catalog: Catalog, check: CalendarCheck, today: dt.date) -> Path:
@@ -93,7 +95,8 @@ def write_differences(catalog: Catalog, check: CalendarCheck, today: dt.date) ->
 
     name, mark = check.calendar.name, current_mark()
     written: dict[str, CalendarOverrides] = dict(overrides_of(mark)) if mark is not None else {}
-    written[name] = _with(written.get(name, CalendarOverrides({}, {})), check, f"IBKR's schedule of {check.instrument_id}, seen {today}")
+    whose = "the simulator's invented schedule" if check.simulated else "IBKR's schedule"
+    written[name] = _with(written.get(name, CalendarOverrides({}, {})), check, f"{whose} of {check.instrument_id}, seen {today}")
     _refuse_orphans(catalog, name, written[name])
     write_overrides(overrides_file(), written)
     return overrides_file()

@@ -54,7 +54,8 @@ def test_a_session_that_only_we_have_is_told_and_can_be_closed(mdp: Mdp, overrid
     assert not overrides.exists()
     written = mdp("calendar", "check", "AAPL.NASDAQ", *MAY, "--write")
     assert (written.code, f"written to {overrides}" in written.out) == (0, True)
-    assert "2024-05-30: \"IBKR's schedule of AAPL.NASDAQ, seen " in overrides.read_text()
+    assert "note: this is the simulator's, and invented: take it out again before real data" in written.out
+    assert "2024-05-30: \"the simulator's invented schedule of AAPL.NASDAQ, seen " in overrides.read_text()
     assert mdp("calendar", "check", "AAPL.NASDAQ", *MAY).code == 0
     # Nobody asks for the closed session any more, and it is no gap.
     assert mdp("load", "NVDA.NASDAQ", "1-MINUTE-LAST", "--start", "2024-05-28", "--end", "2024-05-31").code == 0

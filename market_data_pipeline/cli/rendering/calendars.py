@@ -29,7 +29,12 @@ def lines(check: CalendarCheck, file: Path | None, command: Callable[..., str]) 
     if len(check.found) > _LISTED:
         text.append(f"  … and {count(len(check.found) - _LISTED, 'more difference')}; --json lists all")
     if file is not None:
-        return [*text, f"  written to {file}: calendars follow the broker on these dates from now on"]
+        text.append(f"  written to {file}: calendars follow the broker on these dates from now on")
+        return (
+            [*text, f"  {paint('note', 'yellow')}: this is the simulator's, and invented: take it out again before real data"]
+            if check.simulated
+            else text
+        )
     text.append("  If the broker is right, let calendars follow it on these dates:")
     dates = "--start", str(check.start), "--end", str(check.end)
     text.append(f"    {command('calendar', 'check', check.instrument_id, *dates, '--write')}")
