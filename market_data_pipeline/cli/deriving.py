@@ -76,7 +76,7 @@ def carry_out(
     with place.opened() as catalog:
         orders = [_order(catalog, name, spec, finer or declared.get(name), reach, refetch) for name in dict.fromkeys(names)]
         with Meter("bars/s") as meter:
-            done = _follow(derive(catalog, orders, run=run), _Progress(meter, run))
+            done = _follow(derive(catalog, orders, run=run), _Progress(meter, run, len(orders)))
     if len(done) == 1 and done[0].error is not None:
         raise done[0].error
     return done
@@ -88,10 +88,10 @@ def _order(catalog: Catalog, name: str, spec: BarSpec, finer: BarSpec | None, re
 
 
 class _Progress:
-    """Shows how far deriving is."""
+    """Shows how far deriving of some series is."""
 
-    def __init__(self, meter: Meter, run: Run) -> None:
-        self._meter, self._run = meter, run
+    def __init__(self, meter: Meter, run: Run, series: int) -> None:
+        self._meter, self._run, self._of = meter, run, series
         self._done = self._total = self._bars = self.stored = 0
 
     def tell(self, series: Series, event: DeriveEvent) -> None:
@@ -109,7 +109,7 @@ class _Progress:
             case SessionFailure():
                 self._done += 1
                 self._meter.show(name, self._done, self._total, self._bars)
-            case MarketDataError():
+            case MarketDataError() if self._of > 1:  # alone, it ends the command, which tells it
                 self._meter.line(f"{name}: failed: {event}")
 
 

@@ -124,7 +124,7 @@ class _Hearing:
         now = time.monotonic()
         if step.doing != self._doing:
             self._doing, self._began, self._said_at = step.doing, now, now
-            self._context.log.info(f"{step.doing} begins: {step.of / 1e6:,.1f} MB.")
+            self._context.log.info(f"{step.doing} begins: {step.of / 1e3:,.0f} kB.")
         elif now - self._said_at > _SECONDS_BETWEEN_LINES and step.done:
             self._said_at = now
             spent = now - self._began

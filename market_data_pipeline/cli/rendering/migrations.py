@@ -23,7 +23,7 @@ def show(done: Done, command: Callable[..., str]) -> None:
     """Print the summary that a person wants; `command` writes a command to type next."""
     report = done.report
     head = "Dry run, nothing was stored; it would be: " if report.dry_run else ""
-    rate = f", {report.rows / report.seconds:,.0f} rows/s" if report.seconds else ""
+    rate = f", {report.rows / report.seconds:,.0f} rows/s" if report.seconds and report.bars_written else ""
     say(
         f"{head}{paint(report.table, 'bold')} of {report.database}: {count(report.rows, 'row')}, {count(len(report.symbols), 'symbol')}, "
         f"{count(report.bars_written, 'bar')} written in {duration(report.seconds)}{rate}, at most {size(report.peak_memory)} of memory"
