@@ -53,7 +53,7 @@ class Seen:
     """What a tick leaves for the next.
 
     Attributes:
-        marks: Of each stored series, what the ledger said of it.
+        marks: Of each stored series, what the ledger and the watchlist said of it.
         waiting: Series that changed and were not acted on yet, with the time (seconds since 1970) of the first change.
     """
 
@@ -106,6 +106,27 @@ def look(seen: Seen, marks: Mapping[str, str], held: Collection[str], now_s: flo
     return sorted(ready), Seen(dict(marks), {name: since for name, since in waiting.items() if name not in ready})
 
 
+def shown_by(instance: dg.DagsterInstance, parts: Sequence[UniverseParts]) -> dict[str, list[str]]:
+    """Return, by series, the universes on whose pages it is: those that have it, once its instrument is a partition there."""
+    found: dict[str, list[str]] = {}
+    for one in parts:
+        universe = one.partitions.universe
+        known = set(instance.get_dynamic_partitions(str(one.partitions.instruments.name)))
+        for spec in universe.bars:
+            for series in universe.series(spec):
+                if series.instrument_id in known:
+                    found.setdefault(str(series), []).append(one.partitions.name)
+    return found
+
+
+def _marks(stored: Sequence[Availability], shown: Mapping[str, Sequence[str]], declared: Mapping[str, str]) -> dict[str, str]:
+    """Return of each stored series what must be acted on when it changes: its bars, who shows it, and what is derived from it."""
+    return {
+        str(one.series): "".join((mark_of(one), *(f"@{name}" for name in shown.get(str(one.series), ())), declared.get(str(one.series), "")))
+        for one in stored
+    }
+
+
 def affected_specs(specs: "Mapping[str, BacktestSpec]", changed: Collection[Series]) -> list[str]:
     """Return the names of the specs that use one of the series, sorted."""
     return sorted(name for name, spec in specs.items() if not set(changed).isdisjoint(spec.all_series))
@@ -133,7 +154,7 @@ def refresh_sensor(watchlist: Watchlist, parts: Sequence[UniverseParts], places:
         added = [SPECS.build_add_request(new)] if new else []
         catalog = Catalog.open(places.catalog)
         try:
-            marks = {str(one.series): mark_of(one) + declared.get(str(one.series), "") for one in catalog.availabilities()}
+            marks = _marks(catalog.availabilities(), shown_by(context.instance, parts), declared)
         except MarketDataError as error:
             return dg.SensorResult(skip_reason=f"The catalog cannot be read: {error}", dynamic_partitions_requests=added)
         held = held_series(runs_under_way(context.instance, parts), bars_assets(parts), marks)

@@ -193,6 +193,20 @@ def test_a_dropped_spec_becomes_a_partition_and_a_broken_one_stops_nothing(senso
     assert sensor.settle() == [("stocks_availability", "AAPL.NASDAQ to AAPL.NASDAQ"), ("backtest", "cross"), ("backtest", "dropped")]
 
 
+def test_bars_that_were_stored_before_a_universe_had_them_get_their_availability(sensor: Sensor, project: Project) -> None:
+    """A universe that is written later, and is known to Dagster later still: nothing of the bars changes then."""
+    path = project.root / "watchlist.yaml"
+    later = path.read_text().partition("universes:")[2].replace("stocks:", "later:", 1)
+    path.write_text(f"{path.read_text()}{later}")
+    with started(project.root) as again:
+        reloaded = Sensor(again)
+        reloaded.cursor = sensor.cursor
+        assert reloaded.settle() == [], "its instruments are no partitions yet"
+        assert again.run("watchlist_partitions").success
+        assert reloaded.settle() == [("later_availability", "AAPL.NASDAQ to MSFT.NASDAQ")]
+        assert reloaded.settle() == []
+
+
 @tries("refresh", Situation.FAULT)
 def test_a_catalog_that_cannot_be_read_is_said_and_nothing_is_forgotten(sensor: Sensor, project: Project) -> None:
     replace_session(project, "AAPL.NASDAQ", "2024-01-10")
