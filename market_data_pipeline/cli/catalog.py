@@ -58,7 +58,8 @@ def verify(
     else:
         if report.problems:
             show_table(look.HEADERS, map(look.row, report.problems))
-        say([look.verdict(report), *look.remarks(report)])
+        said = [look.verdict(report), *look.remarks(report)]
+        say([*said, *place.remark([*said, *(cell for problem in report.problems for cell in look.row(problem))])])
     if look.failed(report):
         raise typer.Exit(1)
 

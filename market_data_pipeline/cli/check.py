@@ -58,7 +58,8 @@ def check(
         say(how_to_start(place))
     elif in_words:
         for one in checked:
-            say(look.lines(one, command_that_fills(place, one) if one.gaps else "", command_that_derives_anew(place, one)))
+            text = look.lines(one, command_that_fills(place, one) if one.gaps else "", command_that_derives_anew(place, one))
+            say([*text, *place.remark(text)])
     else:
         show_table(look.TABLE_HEADERS, map(look.table_row, checked), look.TABLE_NUMBERS)
         say(look.summary(checked, place.command("check", "ID")))

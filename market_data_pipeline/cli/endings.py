@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import typer
 
 from market_data_pipeline import __version__
+from market_data_pipeline.cli.options import Place
 from market_data_pipeline.cli.output import Json, note, paint, show_json
 from market_data_pipeline.domain.errors import MarketDataError, UsageError
 
@@ -23,9 +25,19 @@ class Stopped(KeyboardInterrupt):
         return super().__str__() or "Stopped. What was stored before is whole and stays."
 
 
-def tell_error(error: MarketDataError, *, as_json: bool) -> int:
+def tell_error(error: MarketDataError, arguments: Sequence[str] = (), *, as_json: bool) -> int:
     """Tell an error that is meant for a person; return its exit code."""
-    return _tell(type(error).__name__, str(error), error.exit_code, retryable=error.retryable, as_json=as_json)
+    code = _tell(type(error).__name__, str(error), error.exit_code, retryable=error.retryable, as_json=as_json)
+    for line in _catalog_remark(str(error), arguments):
+        note(line)
+    return code
+
+
+def _catalog_remark(message: str, arguments: Sequence[str]) -> list[str]:
+    """Return how the commands of a message reach the catalog that was named on the command line."""
+    named = [one.removeprefix("--catalog=") for one in arguments if one.startswith("--catalog=")]
+    named += [after for before, after in pairwise(arguments) if before == "--catalog"]
+    return Place(Path(named[-1]), None, on_command_line=True).remark([message]) if named else []
 
 
 def error_to_json(error: MarketDataError) -> dict[str, Json]:

@@ -48,7 +48,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except MarketDataError as error:
-        return tell_error(error, as_json=as_json)
+        return tell_error(error, arguments, as_json=as_json)
     except typer.TyperException as error:
         return tell_usage(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort) as stop:

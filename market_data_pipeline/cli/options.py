@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from market_data_pipeline.catalog import Catalog
 
 CATALOG_VARIABLE, CONFIG_VARIABLE = "MDP_CATALOG", "MDP_CONFIG"
+# Of the commands that work on a catalog.
+_COMMAND = re.compile(r"\bmdp (load|import-csv|catalog|check|instruments|migrate|revisions|warmup)\b")
 DEFAULT_CATALOG = Path("data/catalog")
 DEFAULT_CONFIG = Path("config/watchlist.yaml")
 
@@ -108,6 +111,12 @@ class Place:
             yield catalog
         finally:
             catalog.ledger.close()
+
+    def remark(self, text: Iterable[str]) -> list[str]:
+        """Return a line that says how the commands in a text reach this catalog, where they do not by themselves: deeper layers know no options."""
+        if not self.on_command_line or not any(_COMMAND.search(line) and "--catalog" not in line for line in text):
+            return []
+        return [f"  for this catalog, add to such a command: --catalog {shlex.quote(str(self.root))}"]
 
     def command(self, *words: str) -> str:
         """Return a command to type next, for this catalog; words in capitals stay as they are."""

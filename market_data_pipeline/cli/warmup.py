@@ -55,6 +55,7 @@ def warmup(
     if as_json:
         show_json({"catalog": str(place.root), "load": load, **look.to_json(warmed)})
     else:
-        say(look.lines(warmed, lambda: budget_of(settings), wishes.next_command(place)))
+        text = look.lines(warmed, lambda: budget_of(settings), wishes.next_command(place))
+        say([*text, *place.remark(text)])
     if not all(one.enough for one in warmed):
         raise typer.Exit(1)

@@ -33,6 +33,7 @@ def test_a_range_with_gaps_is_refused_with_what_fills_it(mdp: Mdp, catalog: Path
     assert "2024-02-08 (1 session)" in ended.err
     assert "mdp import-csv FILE" in ended.err
     assert "--allow-gaps" in ended.err
+    assert ended.err.endswith(f"  for this catalog, add to such a command: --catalog {catalog}\n")
 
 
 def test_a_backtest_is_run_listed_and_shown(mdp: Mdp, catalog: Path) -> None:

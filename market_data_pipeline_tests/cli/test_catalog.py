@@ -79,7 +79,7 @@ def test_a_table_for_pipes_keeps_a_problem_on_one_line(mdp: Mdp, root: Path) -> 
     _stored(mdp, root)[0].write_bytes(b"not Parquet at all")
     ended = mdp("catalog", "verify", "--catalog", root)
     lines = ended.out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4  # head, problem, verdict, and how its commands reach this catalog
     assert lines[0].split()[:2] == ["PROBLEM", "WHERE"]
     assert all(line == line.rstrip() for line in lines)
     assert "mdp import-csv FILE --instrument AAPL.NASDAQ --bar 1-MINUTE-LAST" in lines[1]

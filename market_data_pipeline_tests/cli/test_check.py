@@ -164,6 +164,7 @@ def test_a_bad_file_is_told_and_left_where_it_is(mdp: Mdp, root: Path) -> None:
     assert ended.code == 0
     assert f"bad file {torn.name}" in ended.out
     assert "mdp catalog verify" in ended.out
+    assert f"for this catalog, add to such a command: --catalog {root}\n" in ended.out
     assert torn.exists()
 
 
