@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from nautilus_trader.model.data import Bar
 
     from market_data_pipeline.catalog.instruments import InstrumentStore
-    from market_data_pipeline.catalog.reconcile import BadFiles, Reconciled, Scope
+    from market_data_pipeline.catalog.reconcile import BadFiles, Scope
+    from market_data_pipeline.catalog.reconciled import Reconciled
     from market_data_pipeline.catalog.verify import VerifyReport
     from market_data_pipeline.catalog.writer import SeriesWriter
     from market_data_pipeline.domain.bar_table import BarTable
+
+logger = logging.getLogger(__name__)
 
 
 class Catalog:
@@ -77,6 +81,11 @@ class Catalog:
     def series(self) -> list[Series]:
         """Return all series of which something is stored, sorted by bar type."""
         return sorted(row.series for row in self._rows())
+
+    def known_series(self) -> list[Series]:
+        """Return all series that the ledger or a file speaks of, sorted; the ledger stays as it is, so a verification finds what it said."""
+        rows = self._known_rows().values()
+        return sorted(row.series for row in rows if _if_stored(row) or self.layout.list_folder(self.layout.series_folder(row.series)).files)
 
     def availability(self, series: Series) -> Availability | None:
         """Return the availability of a series, or None if nothing of it is stored."""
@@ -296,6 +305,11 @@ class Catalog:
 
     # The ledger and the files
 
+    def catch_up(self, series: Series) -> tuple[dt.date, ...]:
+        """Make the ledger agree with what changed in a series' folder; return the sessions that are gone since, for somebody removed their files."""
+        row = self._find(series)
+        return () if row is None or self._agrees(row) else self._catch_up(row)
+
     def reconcile(self, series: Series, scope: Scope, bad_files: BadFiles, wait_s: float = 10.0) -> Reconciled | None:
         """Make the ledger agree with a series' files; None if nothing of the series is stored.
 
@@ -325,14 +339,18 @@ class Catalog:
         return None if row is None else require_sessions(_if_stored(self._current(row)))
 
     def _rows(self) -> list[SeriesRow]:
+        known = self._known_rows()
+        rows = [require_sessions(_if_stored(self._current(known[name]))) for name in sorted(known)]
+        return [row for row in rows if row is not None]
+
+    def _known_rows(self) -> dict[str, SeriesRow]:
         if not self._exists():
-            return []
+            return {}
         known = {row.series.folder: row for row in self.ledger.all_series()}
         for folder in self.layout.series_folders():
             if folder.name not in known and (found := self._known(folder, None)) is not None:
                 known[folder.name] = found
-        rows = [require_sessions(_if_stored(self._current(known[name]))) for name in sorted(known)]
-        return [row for row in rows if row is not None]
+        return known
 
     def _find(self, series: Series) -> SeriesRow | None:
         if not self._exists():
@@ -359,15 +377,26 @@ class Catalog:
         return row
 
     def _current(self, row: SeriesRow) -> SeriesRow:
-        """Return the row after making sure that it agrees with the folder; one `stat` where nothing changed."""
-        if self.layout.folder_mtime_ns(row.series) == row.folder_mtime_ns:
+        """Return the row after making sure that it agrees with the folder; one `stat` where nothing changed. Sessions that are gone are logged."""
+        if self._agrees(row):
             return row
+        if gone := self._catch_up(row):
+            from market_data_pipeline.catalog.reconciled import gone_words
+
+            logger.warning("%s: %s. See what fills them: mdp check %s", row.series, gone_words(gone), row.series.instrument_id)
+        return self.ledger.find(row.series) or row
+
+    def _agrees(self, row: SeriesRow) -> bool:
+        return self.layout.folder_mtime_ns(row.series) == row.folder_mtime_ns
+
+    def _catch_up(self, row: SeriesRow) -> tuple[dt.date, ...]:
         from market_data_pipeline.catalog.reconcile import BadFiles, Scope
 
         # Where another process writes the series, it brings the ledger up to date; until then the ledger says what was whole before.
         with suppress(SeriesLocked):
-            self.reconcile(row.series, Scope.CHANGED, BadFiles.LEAVE, wait_s=0)
-        return self.ledger.find(row.series) or row
+            done = self.reconcile(row.series, Scope.CHANGED, BadFiles.LEAVE, wait_s=0)
+            return () if done is None else done.gone
+        return ()
 
 
 def _if_stored(row: SeriesRow) -> SeriesRow | None:

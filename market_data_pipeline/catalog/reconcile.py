@@ -16,6 +16,7 @@ from market_data_pipeline.catalog.bar_format import bars_in, clear_leftovers, co
 from market_data_pipeline.catalog.folder_exchange import clear_stage
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched, stamp_of
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
+from market_data_pipeline.catalog.reconciled import Quarantined, Reconciled
 from market_data_pipeline.catalog.row_groups import holds_whole_sessions
 from market_data_pipeline.domain.bar_table import BarTable
 from market_data_pipeline.domain.bar_types import NANOSECONDS
@@ -39,42 +40,6 @@ class BadFiles(Enum):
 
     LEAVE = "leave"
     QUARANTINE = "quarantine"
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A file that was moved out of the catalog.
-
-    Attributes:
-        file: Where it stood.
-        moved_to: Where it lies now; a `.json` beside it says the same as this.
-        reason: What is wrong with it.
-        sessions: Dates that have no bars now because of it.
-    """
-
-    file: Path
-    moved_to: Path
-    reason: str
-    sessions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Reconciled:
-    """What a reconciliation found.
-
-    Attributes:
-        files_checked: Files read.
-        bytes_checked: Their bytes.
-        drifted: Sessions of which the ledger said something else, or nothing; those that are gone with a bad file not counted.
-        quarantined: Bad files that were moved away.
-        left: Bad files that were left where they are, as (name, reason).
-    """
-
-    files_checked: int
-    bytes_checked: int
-    drifted: int
-    quarantined: tuple[Quarantined, ...]
-    left: tuple[tuple[str, str], ...]
 
 
 def quarantine(layout: CatalogLayout, path: Path, reason: str, sessions: Iterable[str] = ()) -> Quarantined:
@@ -160,7 +125,9 @@ class Reconciliation:
         mtime = UNSETTLED if self._moved else mtime
         if changed or forgotten or mtime != self._row.folder_mtime_ns or left != self._row.bad_files:
             self._ledger.record(self._row.id, changed, mtime, forget=forgotten, bad_files=left)
-        return Reconciled(self._files, self._bytes, self._count_drift(), quarantined, left)
+        there = {file.name for file in listing.files}
+        gone = tuple(self._kept[day].session for day in forgotten if self._kept[day].file not in there)
+        return Reconciled(self._files, self._bytes, self._count_drift(), quarantined, left, gone)
 
     def _known_files(self) -> set[tuple[str, int, int]]:
         """Return name, size and change time of the files as the ledger knows them."""

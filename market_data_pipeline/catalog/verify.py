@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from market_data_pipeline.catalog.bar_format import LEGACY_PRICES, OUT_OF_ORDER, described_by, holds_legacy_prices
 from market_data_pipeline.catalog.derived import stale_sessions
 from market_data_pipeline.catalog.layout import FOREIGN_NAME
-from market_data_pipeline.catalog.reconcile import OVERLAPS, BadFiles, Quarantined, Reconciled, Scope, quarantine
+from market_data_pipeline.catalog.reconcile import OVERLAPS, BadFiles, Scope, quarantine
+from market_data_pipeline.catalog.reconciled import Quarantined, Reconciled, gone_words
 from market_data_pipeline.catalog.writer import series_lock
 from market_data_pipeline.domain.bar_types import Series
 from market_data_pipeline.domain.errors import CorruptFile, InstrumentNotFound, SeriesLocked
@@ -29,8 +30,8 @@ class Problem:
     """Something wrong in a catalog.
 
     Attributes:
-        kind: `bad file`, `orphan bars`, `precision mismatch`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`, `not stored`,
-            `stale` or `locked`.
+        kind: `bad file`, `file gone`, `orphan bars`, `precision mismatch`, `legacy prices`, `unknown bars`, `ledger drift`, `ledger damaged`,
+            `not stored`, `stale` or `locked`.
         subject: Series, file or folder.
         detail: What is wrong, with values.
         action: What was done, or the command that mends it.
@@ -79,7 +80,7 @@ def verify_catalog(
     """Verify the given series, or all, one after another."""
     mend = bad_files is BadFiles.QUARANTINE
     problems = [*(_mend_ledger(catalog) if mend else ())]
-    wanted = list(series) if series is not None else catalog.series()
+    wanted = list(series) if series is not None else catalog.known_series()
     defined = set(catalog.instruments.ids())
     files = size = 0
     for number, one in enumerate(wanted):
@@ -90,6 +91,7 @@ def verify_catalog(
             action = f"left untouched; keep this folder away from Nautilus; mdp catalog adopt {catalog.root} --catalog PATH writes it anew"
             problems.append(Problem("legacy prices", str(one), LEGACY_PRICES, action))
             continue
+        gone = catalog.catch_up(one)
         try:
             result = catalog.reconcile(one, Scope.ALL, bad_files)
         except SeriesLocked as error:
@@ -100,6 +102,8 @@ def verify_catalog(
             continue
         files += result.files_checked
         size += result.bytes_checked
+        if gone:
+            problems.append(Problem("file gone", str(one), gone_words(gone), f"load again; {_import_again(one)}"))
         problems += _problems_of(catalog, one, result)
         problems += _stale(catalog, one)
         if one.instrument_id not in defined and len(paths) > len(result.quarantined):

@@ -30,7 +30,8 @@ from market_data_pipeline.catalog.folder_exchange import staged
 from market_data_pipeline.catalog.layout import BarFile, CatalogLayout, file_name, partitions_touched
 from market_data_pipeline.catalog.ledger import UNSETTLED, Ledger, SeriesRow, SessionRow
 from market_data_pipeline.catalog.readers import without_readers
-from market_data_pipeline.catalog.reconcile import Quarantined, session_row, share_of
+from market_data_pipeline.catalog.reconcile import session_row, share_of
+from market_data_pipeline.catalog.reconciled import Quarantined
 from market_data_pipeline.catalog.rewriting import Rewrite, Rewriter
 from market_data_pipeline.catalog.row_groups import holds_whole_sessions
 from market_data_pipeline.domain.bar_table import BarTable

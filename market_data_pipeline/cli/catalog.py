@@ -49,7 +49,9 @@ def verify(
     place = Place.of(context, catalog, config)
     with place.opened() as stored, verifying() as progress:
         # Series without one readable file are in nobody's list of series: only a verification of all finds them.
-        series = [one.series for one in find_series(stored, wanted)] if ids or bar else None
+        series = [one for one in stored.known_series() if wanted.means(one)] if ids or bar else None
+        if series == []:
+            find_series(stored, wanted)  # says what is stored instead
         report = stored.verify(series, progress, BadFiles.LEAVE if dry_run else BadFiles.QUARANTINE)
     if as_json:
         show_json({"catalog": str(place.root), **look.to_json(report)})

@@ -103,7 +103,9 @@ class Place:
             UsageError: If its path is a file.
         """
         from market_data_pipeline.catalog import Catalog
+        from market_data_pipeline.cli.catalog_notes import tell_catalog_notes
 
+        tell_catalog_notes()
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is a file, and a Parquet catalog is a folder. Give another with --catalog PATH.")
         catalog = Catalog.open(self.root)

@@ -124,6 +124,24 @@ def test_two_weeks_of_currencies_tile_time_across_a_change_of_clocks(catalog: Ca
     assert bars.ts_event[2 * 95] == ns("2024-03-10 21:15")  # 17:15 in summer time
 
 
+def test_a_file_that_somebody_removed_is_told_by_whoever_looks_first(week: Catalog, caplog: pytest.LogCaptureFixture) -> None:
+    assert week.availability(AAPL) is not None
+    first = files_of(week)[1]
+    content = first.read_bytes()
+    first.unlink()
+    with caplog.at_level("WARNING"):
+        week.availability(AAPL)
+        week.availability(AAPL)
+    told = f"{AAPL}: 1 session that was stored is gone with its file: {TUESDAY}. See what fills them: mdp check AAPL.NASDAQ"
+    assert [record.getMessage() for record in caplog.records] == [told]
+    first.write_bytes(content)
+    week.availability(AAPL)
+    first.unlink()
+    (problem,) = (one for one in Catalog.open(week.root).verify().problems if one.kind == "file gone")
+    assert problem.subject == str(AAPL)
+    assert problem.detail == f"1 session that was stored is gone with its file: {TUESDAY}"
+
+
 @pytest.mark.parametrize("moment", ["deleted", "added"])
 def test_a_file_that_comes_or_goes_behind_its_back_is_noticed(week: Catalog, moment: str) -> None:
     first = files_of(week)[1]

@@ -9,11 +9,11 @@ from market_data_pipeline.cli.words import count, listed, size
 HEADERS = ("PROBLEM", "WHERE", "WHAT", "WHAT WAS DONE, OR IS TO DO")
 
 # The others were mended on the way, or harm no bar.
-_FAILURES = frozenset({"bad file", "locked", "not stored"})
+_FAILURES = frozenset({"file gone", "bad file", "locked", "not stored"})
 
 
 def failed(report: VerifyReport) -> bool:
-    """Return whether bars were lost to bad files, or could not be verified."""
+    """Return whether bars were lost, with bad files or with files that are gone, or could not be verified."""
     return any(problem.kind in _FAILURES for problem in report.problems)
 
 
