@@ -63,6 +63,7 @@ def _ask(conflicts: tuple[Conflict, ...], prefer: Prefer | None) -> OnConflict:
         found = next((choice for choice in choices if given in (choice[0], str(choice))), None)
         if found is not None:
             return found
+        note(f"{given[:40]!r} is none of these. Type {', '.join(choice[0] for choice in choices)}, or Ctrl-C to leave all as it is.")
 
 
 def _choices(conflicts: tuple[Conflict, ...], prefer: Prefer | None) -> list[OnConflict]:

@@ -170,8 +170,14 @@ def refuse_incomplete(selections: Sequence[Selection]) -> None:
         told = "; ".join(f"{one.series}: {_missing(one)}" for one in incomplete[:_GAPS_NAMED])
         raise IncompleteRange(
             f"{len(incomplete)} of {len(selections)} series {'is' if len(incomplete) == 1 else 'are'} not whole: {told}.{more} Nothing was written. "
-            f"See what fills it: mdp check {incomplete[0].series.instrument_id}; or export without --strict."
+            f"See what fills it: {_check_of(incomplete[0])}; or export without --strict."
         )
+
+
+def _check_of(selection: Selection) -> str:
+    series, gaps = selection.series, selection.gaps
+    dates = f" --start {gaps[0].first} --end {gaps[-1].last}" if gaps else ""
+    return f"mdp check {series.instrument_id} --bar {series.spec}{dates}"
 
 
 def _missing(selection: Selection) -> str:

@@ -195,7 +195,7 @@ def test_what_is_missing_is_said_and_is_no_failure_by_itself(mdp: Mdp, root: Pat
     assert ended.code == 0
     assert "690 bars of 2 sessions" in ended.out
     assert "1 gap, 3 sessions missing or partial: 2024-02-06 to 2024-02-08 (3 sessions)" in ended.out
-    assert f"what fills it: mdp check AAPL.NASDAQ --bar 1-MINUTE-LAST --catalog {root}" in ended.out
+    assert f"what fills it: mdp check AAPL.NASDAQ --bar 1-MINUTE-LAST --start 2024-02-06 --end 2024-02-08 --catalog {root}" in ended.out
 
 
 def test_strict_refuses_what_is_not_whole_and_writes_nothing(mdp: Mdp, root: Path) -> None:

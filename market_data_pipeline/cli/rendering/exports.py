@@ -72,7 +72,8 @@ def _remarks(one: Exported, place: Place) -> list[str]:
         missing = count(sum(gap.sessions for gap in selection.gaps), "session")
         gaps = f"{paint(count(len(selection.gaps), 'gap'), 'yellow')}, {missing} missing or partial: {listed(selection.gaps, _LISTED)}"
         text.append(f"  {gaps}")
-        text.append(f"    what fills it: {place.command('check', selection.series.instrument_id, '--bar', str(selection.series.spec))}")
+        dates = "--start", str(selection.gaps[0].first), "--end", str(selection.gaps[-1].last)
+        text.append(f"    what fills it: {place.command('check', selection.series.instrument_id, '--bar', str(selection.series.spec), *dates)}")
     if selection.running:
         text.append(f"  {paint('not ended', 'yellow')}: {listed(selection.running)}; more bars will come")
     if selection.empty:
