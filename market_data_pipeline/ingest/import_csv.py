@@ -134,10 +134,11 @@ def nobody_to_ask(conflicts: tuple[Conflict, ...]) -> OnConflict:
     Raises:
         QuestionUnanswered: Always, with the choices.
     """
+    differ = any(one.different for one in conflicts)
+    merge = "merge (take both; --prefer stored or --prefer file says whose values)" if differ else "merge (take both)"
     raise QuestionUnanswered(
         f"{_tell(conflicts)} Nothing was written. Say what to do: --on-conflict skip (keep what is stored), overwrite "
-        f"(take the {conflicts[0].noun}), "
-        "merge (take both), or fail."
+        f"(take the {conflicts[0].noun}), {merge}, or fail."
     )
 
 
