@@ -224,6 +224,31 @@ def test_everything_killed_at_once_and_started_again(tmp_path: Path, slow_gatewa
     assert 21 <= total <= 21 + IN_FLIGHT, "only what was under way when everything was killed is asked for twice"
 
 
+def test_a_compaction_that_is_killed_is_ended_by_the_next_run(project: Project) -> None:
+    """Two series of 21 files each. The worker is killed after the first of them."""
+    stocks = [Series.of(f"{symbol}.NASDAQ", "5-MINUTE-LAST") for symbol in ("AAPL", "MSFT")]
+    assert project.run("stocks_bars", "2024-01-02|AAPL.NASDAQ", "2024-01-31|MSFT.NASDAQ").success
+
+    def files() -> list[int]:
+        return [len(list(project.catalog.layout.series_folder(one).glob("*.parquet"))) for one in stocks]
+
+    before = [project.catalog.contents(one) for one in stocks]
+    assert files() == [21, 21]
+    first = project.catalog.layout.series_folder(stocks[0])
+    number = first.stat().st_ino  # another folder takes its place; whoever listed it would count as a reader
+    with dagster_dev(project.root / "home", project.settings) as page:
+        run = page.launch("compact")
+        wait_until(lambda: first.stat().st_ino != number)
+        kill_worker(project, run)
+        wait_until(lambda: status(project, run) is dg.DagsterRunStatus.FAILURE, 40)
+        assert files() == [1, 21]
+        assert [project.catalog.contents(one) for one in stocks] == before
+        again = page.launch("compact")
+        wait_until(lambda: status(project, again) is dg.DagsterRunStatus.SUCCESS)
+    assert files() == [1, 1]
+    assert [project.catalog.contents(one) for one in stocks] == before
+
+
 def page_runs(project: Project, backfill: str) -> list[dg.DagsterRun]:
     return list(project.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill})))
 
