@@ -114,11 +114,11 @@ class Fetch:
                     failed |= dict.fromkeys(request.sessions, str(error))
                     self._give_up_if_dead(error)
                 self._done += 1
-                await self._look_at_pacing()
                 ready = [date for date in request.sessions if last[date] == number]
                 if ready:
                     await self._finish(ready, RawBars.joined(parts), failed, waiting)
                     parts.clear()
+                await self._look_at_pacing()
             self._tell_idle(waiting, None)
         finally:
             for task in under_way:
