@@ -165,7 +165,12 @@ class Truth:
         """Assert that bars came once each, in order, with no hole and with these values."""
         stretch = self.between(lines[0]["ts_event"], lines[-1]["ts_event"])
         assert opens(lines) == [bar.ts_event for bar in stretch]
-        assert [line["ohlcv"] for line in lines] == [journal.bar_facts(bar)["ohlcv"] for bar in stretch]
+        others = [
+            f"{line['kind']} bar of {line['ts_event']}: {line['ohlcv']}, the gateway has {true}"
+            for line, true in zip(lines, (journal.bar_facts(bar)["ohlcv"] for bar in stretch), strict=True)
+            if line["ohlcv"] != true
+        ]
+        assert not others, "; ".join(others)
 
     def averages(self, since: int) -> dict[int, list[float]]:
         """Return the averages of a crossover in a backtest over the bars that open from a moment on, by ts_event, UTC nanoseconds."""
