@@ -21,6 +21,7 @@ from market_data_pipeline.catalog.compaction import Direction, compact
 from market_data_pipeline.catalog.layout import file_name
 from market_data_pipeline.catalog.reading import to_nautilus
 from market_data_pipeline.domain.bar_table import BarTable
+from market_data_pipeline.domain.words import count
 
 _DAY = dt.date(2021, 6, 1)
 _START, _END = f"{_DAY}T00:00:00Z", f"{_DAY}T23:59:00Z"
@@ -37,7 +38,7 @@ def measure(folder: Path) -> Iterator[Line]:
     yield _loaded(f"{work} to Bar objects by Nautilus' query", lambda: _query(theirs), "the same on one file", lambda: _query(their_one), None)
     before = _session_s(months), _nautilus_session_s(theirs)
     yield Line("one session of them to Bar objects", before[0], "Nautilus' query with start and end", before[1])
-    by_nautilus = _consolidated(months, folder / "theirs")
+    by_nautilus = _by_nautilus(months, folder / "theirs", 30)
     yield from _switched(months, Direction.JOIN, *by_nautilus)
     if not _bars(months) == _query(theirs) == _query(their_one):
         raise AssertionError("the bars differ")
@@ -48,7 +49,7 @@ def measure(folder: Path) -> Iterator[Line]:
     yield within("one session of them to Bar objects", _session_s(months), 0.010, peer="the same out of session files", peer_s=before[0])
     after = _nautilus_session_s(theirs)
     yield Line("one session of them by Nautilus' query", after, "the same over session files", before[1], note="it opens every file of the folder")
-    yield from _switched(months, Direction.UNDO)
+    yield from _switched(months, Direction.UNDO, *_by_nautilus(months, folder / "taken apart", 1))
 
 
 def _in_one_file(root: Path, bars: BarTable) -> Catalog:
@@ -69,18 +70,18 @@ def _loaded(work: str, ours: Callable[[], object], peer: str, theirs: Callable[[
     return Line(work, seconds[0], peer, seconds[1]) if times is None else no_slower(work, seconds[0], peer, seconds[1], times)
 
 
-def _consolidated(session_files: Catalog, root: Path) -> tuple[str, float, str]:
-    """Let Nautilus join a copy of the session files by 30 days; return its name, its seconds, and what must be known of it."""
-    shutil.copytree(session_files.root, root)
+def _by_nautilus(catalog: Catalog, root: Path, days: int) -> tuple[str, float, str]:
+    """Let Nautilus lay out a copy of the catalog in files of so many days; return its name, its seconds, and what must be known of it."""
+    shutil.copytree(catalog.root, root)
     theirs = ParquetDataCatalog(root)
     before = len(_query(theirs))
     began = time.perf_counter()
-    theirs.consolidate_data_by_period(Bar, SERIES.bar_type, pd.Timedelta(days=30))
+    theirs.consolidate_data_by_period(Bar, SERIES.bar_type, pd.Timedelta(days=days))
     seconds = time.perf_counter() - began
     files = len(list((root / "data" / "bar" / SERIES.folder).glob("*.parquet")))
     kept = len(_query(ParquetDataCatalog(root)))
     return (
-        "Nautilus' consolidate_data_by_period of 30 days, on a copy",
+        f"Nautilus' consolidate_data_by_period of {count(days, 'day')}, on a copy",
         seconds,
         f"the peer: {files:,} files, {kept:,} of {before:,} bars; nothing read back, files removed as it goes",
     )

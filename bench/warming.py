@@ -42,13 +42,14 @@ def measure(folder: Path) -> Iterator[Line]:
         _fill(catalog, gateway)
         whole = {count: _ready(folder / f"whole-{count}", gateway, catalog, _SYMBOLS[:count]) for count in (1, len(_SYMBOLS))}
     with start_gateway(folder / "trading", *_TRADING) as gateway:
-        peer = _ready(folder / "peer", gateway, None, _SYMBOLS[:1])
+        peers = {count: _ready(folder / f"peer-{count}", gateway, None, _SYMBOLS[:count]) for count in whole}
         tail = _ready(folder / "tail", gateway, catalog, _SYMBOLS[:1])
     theirs = "Nautilus' request_bars at the same simulator, which answers at once"
     needs = f"SMA 40 and 260 of 15-minute bars ({_NEEDED} needed, 312 brought)"
-    yield within(f"catalog to READY: {needs}", whole[1], _GOAL_S, "from the strategy's start; 65 hours of trading without", theirs, peer)
-    yield within(f"the same for {len(_SYMBOLS)} strategies on {len(_SYMBOLS)} series", whole[len(_SYMBOLS)], _GOAL_S, "until the last is READY")
-    yield within("the same with today's session to be asked for", tail, _GOAL_S, "one request more", theirs, peer)
+    yield within(f"catalog to READY: {needs}", whole[1], _GOAL_S, "from the strategy's start; 65 hours of trading without", theirs, peers[1])
+    several = len(_SYMBOLS)
+    yield within(f"the same for {several} strategies on {several} series", whole[several], _GOAL_S, "until the last is READY", theirs, peers[several])
+    yield within("the same with today's session to be asked for", tail, _GOAL_S, "one request more", theirs, peers[1])
 
 
 def _series(symbol: str) -> Series:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import cProfile
 import datetime as dt
+import io
 import pstats
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -77,11 +79,13 @@ def main() -> None:
 
 
 def _import(root: str, csv: str) -> None:
-    steps.main("import_files", root, csv, "0", "1")
+    with redirect_stdout(io.StringIO()):  # its seconds are for the process that it usually is
+        steps.main("import_files", root, csv, "0", "1")
 
 
 def _verify(root: str) -> None:
-    steps.main("verify", root)
+    with redirect_stdout(io.StringIO()):  # its seconds are for the process that it usually is
+        steps.main("verify", root)
 
 
 def _backtest(root: str, out: Path, year: tuple[dt.date, dt.date]) -> None:

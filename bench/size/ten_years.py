@@ -54,7 +54,8 @@ def _asked(root: Path, scale: Scale, said: Figures) -> Iterator[Line]:
     yield Line(f"availability of all: {ours.count:,} sessions, gaps included", ours.seconds, "get_intervals of each series", peer.seconds, note=note)
     checked = min((mdp("check", "--catalog", str(root)) for _ in range(scale.rounds)), key=lambda spent: spent.wall_s)
     said.tell("mdp check", checked.wall_s)
-    yield Line("mdp check of all, from start to exit of the process", checked.wall_s, note=f"{_OURS_MEMORY} {checked.memory}")
+    work, theirs = "mdp check of all, from start to exit of the process", "get_intervals of each series, from start to exit"
+    yield Line(work, checked.wall_s, theirs, peer.spent.wall_s, note=f"{_OURS_MEMORY} {checked.memory}")
 
 
 def _read(root: Path, scale: Scale, said: Figures) -> Iterator[Line]:
