@@ -125,9 +125,10 @@ class Reconciliation:
         mtime = UNSETTLED if self._moved else mtime
         if changed or forgotten or mtime != self._row.folder_mtime_ns or left != self._row.bad_files:
             self._ledger.record(self._row.id, changed, mtime, forget=forgotten, bad_files=left)
-        there = {file.name for file in listing.files}
-        gone = tuple(self._kept[day].session for day in forgotten if self._kept[day].file not in there)
-        return Reconciled(self._files, self._bytes, self._count_drift(), quarantined, left, gone)
+        there, lost = {file.name for file in listing.files}, self._days_of_bad_files()
+        gone = [self._kept[day].session for day in forgotten if self._kept[day].file not in there and day not in lost]
+        # A file that somebody gave another name is told as such, and may hold what is missing.
+        return Reconciled(self._files, self._bytes, self._count_drift(), quarantined, left, () if listing.foreign else tuple(gone))
 
     def _known_files(self) -> set[tuple[str, int, int]]:
         """Return name, size and change time of the files as the ledger knows them."""
@@ -138,8 +139,11 @@ class Reconciliation:
             known.setdefault(row.file, set()).add((row.file, row.file_size, row.file_mtime_ns))
         return {one for versions in known.values() if len(versions) == 1 for one in versions}
 
+    def _days_of_bad_files(self) -> set[int]:
+        return {int(self._partitions.days[i]) for bad in self._bad for i in bad.positions}
+
     def _count_drift(self) -> int:
-        lost = {int(self._partitions.days[i]) for bad in self._bad for i in bad.positions}
+        lost = self._days_of_bad_files()
         said, true = ({day: (row.coverage, row.fingerprint) for day, row in rows.items()} for rows in (self._kept, self._fresh))
         return sum(said.get(day) != true.get(day) for day in (said.keys() | true.keys()) - lost)
 
