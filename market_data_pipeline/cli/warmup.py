@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from market_data_pipeline.cli.load import HoursChoice
 from market_data_pipeline.cli.options import CatalogOption, ClientIdOption, ConfigOption, HostOption, JsonOption, Place, PortOption, SpecArgument
-
-# A test holds these against the enums of the use case, which are too heavy to import for `--help`.
-HoursChoice = Literal["rth", "all"]
 
 
 def warmup(
