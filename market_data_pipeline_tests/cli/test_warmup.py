@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from market_data_pipeline.catalog import Catalog
-from market_data_pipeline.cli import warmup as command
+from market_data_pipeline.cli.load import HoursChoice
 from market_data_pipeline_tests.cli.conftest import Mdp, requests_for_bars
 from market_data_pipeline_tests.cli.stored import MINUTES, stored_sessions
 from market_data_pipeline_tests.gateway import RunningGateway, start_gateway
@@ -27,7 +27,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatew
 def test_the_choices_are_those_of_the_use_case() -> None:
     from market_data_pipeline.sources.ibkr import Hours
 
-    assert [str(one) for one in Hours] == [*get_args(command.HoursChoice)]
+    assert [str(one) for one in Hours] == [*get_args(HoursChoice)]
 
 
 def test_a_dry_run_says_what_would_be_asked_and_stores_nothing(mdp: Mdp, root: Path, gateway: RunningGateway) -> None:
